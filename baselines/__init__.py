@@ -1,0 +1,1 @@
+"""What the paper's system is compared with."""

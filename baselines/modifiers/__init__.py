@@ -1,0 +1,1 @@
+"""Modifiers that any retriever, or any space with a text tower, allows."""

@@ -1,0 +1,1 @@
+"""Datasets: tracks, captions, splits and, where it is known, the truth about each track."""

@@ -1,0 +1,1 @@
+"""Audio and text encoders, one file each."""

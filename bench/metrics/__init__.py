@@ -1,0 +1,1 @@
+"""Metrics: pure functions on arrays, one file each; no torch at import."""

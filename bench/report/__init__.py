@@ -1,0 +1,1 @@
+"""Reports: tables, figures, claims and pages, built from results on disk."""

@@ -1,0 +1,1 @@
+"""The paper's system: a diffusion model that generates query latents from text."""

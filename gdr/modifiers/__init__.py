@@ -1,0 +1,1 @@
+"""Modifiers that need a generative retriever."""

@@ -1,0 +1,175 @@
+"""What the harness asks of its parts: encoders, retrievers, modifiers, datasets; and what they exchange.
+
+Everything here is NumPy; a part that needs torch imports it when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "AudioEncoder", "Dataset", "DatasetSource", "Edit", "GenerativeRetriever", "Modifier", "ModifierContext",
+    "Retriever", "Sampling", "Space", "TextEncoder", "TextLatents",
+]  # fmt: skip
+
+
+class TextLatents(NamedTuple):
+    """What a text encoder gives for P texts."""
+
+    tokens: np.ndarray
+    """(P, L, width) float32 token states."""
+    mask: np.ndarray
+    """(P, L) bool, True where a token is real."""
+    pooled: np.ndarray
+    """(P, d) float32, unit norm."""
+
+
+class AudioEncoder(Protocol):
+    """Turns waves into latent frames at 1 Hz."""
+
+    name: str
+    version: int
+    sample_rate: int
+    dim: int
+
+    def digest(self) -> str: ...
+    def encode_audio(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+
+
+class TextEncoder(Protocol):
+    """Turns texts into token states and pooled unit vectors."""
+
+    name: str
+    version: int
+    token_dim: int
+
+    def digest(self) -> str: ...
+    def encode_text(self, texts: Sequence[str]) -> TextLatents: ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Tracks, captions and truth of one evaluation set."""
+
+    name: str
+    track_ids: tuple[str, ...]
+    captions: pd.DataFrame
+    """Columns caption_id, track_id, text, stated (list of predicates, see bench.datasets.predicates)."""
+    truth: pd.DataFrame | None
+    """One row a track, in the order of `track_ids`; None where the truth is not known."""
+    fingerprint: str
+    """SHA-256 of the content."""
+
+    def track_index(self) -> dict[str, int]:
+        return {track: i for i, track in enumerate(self.track_ids)}
+
+
+class DatasetSource(Protocol):
+    """A registered dataset: names what it needs, and loads."""
+
+    name: str
+    version: int
+
+    def files(self) -> tuple[str, ...]: ...
+    def load(self, **options: Any) -> Dataset: ...
+
+
+class Space(Protocol):
+    """The latent space of one audio encoder, with its text tower where it has one."""
+
+    name: str
+    dim: int
+
+    def digest(self) -> str: ...
+    def pooled(self, dataset: str) -> np.ndarray: ...
+    def text(self, texts: Sequence[str]) -> TextLatents: ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How query latents are drawn. Deterministic retrievers ignore all of it."""
+
+    sampler: str = "dpm++2m-10"
+    guidance: float = 3.0
+    samples: int = 3
+    seed: int = 0
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Prompts -> query latents in one space."""
+
+    name: str
+    version: int
+    deterministic: bool
+
+    def digest(self) -> str: ...
+    def query(self, prompts: Sequence[str], sampling: Sampling) -> np.ndarray:
+        """Time means of the generated frames, raw (not renormalised): (P, K, d) float32."""
+        ...
+
+
+@runtime_checkable
+class GenerativeRetriever(Retriever, Protocol):
+    """A retriever whose generation can be steered by a negative prompt (eq. 2)."""
+
+    def query_negative(
+        self, prompts: Sequence[str], negatives: Sequence[str], w: float, sampling: Sampling
+    ) -> np.ndarray:
+        """Eq. 2 with strength w, the same noise as `query`: (P, K, d) float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What to do to a prompt: remove `text` from it; `irrelevant` is the placebo for it."""
+
+    text: str
+    irrelevant: str = ""
+
+
+class ModifierContext(Protocol):
+    """What a modifier may ask for; everything is computed once for all cells that share it."""
+
+    prompts: Sequence[str]
+    edits: Sequence[Edit]
+    sampling: Sampling
+
+    def query(self, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray: ...
+    def query_negative(self, prompts: Sequence[str], negatives: Sequence[str], w: float) -> np.ndarray: ...
+    def text(self, texts: Sequence[str]) -> np.ndarray: ...
+    def modified(self, modifier: str, strength: float) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Unmodified:
+    """No modification: the retriever's own query latents."""
+
+    name: str = "none"
+    version: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Modifier(Protocol):
+    """(retriever, prompts, edits, strength) -> query latents."""
+
+    version: int
+
+    def guidance_before(self, strength: float | None, default: float) -> float:
+        """Guidance of the unmodified query that this modification is measured against."""
+        ...
+
+    def evaluations(self, strength: float | None, steps: int) -> int:
+        """Network evaluations for one sample of one query (nfe)."""
+        ...
+
+    def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
+        """Modified query latents: (P, K, d)."""
+        ...

@@ -1,0 +1,49 @@
+"""Spherical interpolation: turn the query away from the negative's generated latent along a great circle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from baselines.modifiers._vectors import unit
+from bench.protocols import ModifierContext
+
+__all__ = ["Slerp", "slerp"]
+
+
+def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    """Point at fraction t of the great circle from a to b (unit vectors on the last axis).
+
+    Antipodal pairs have no unique circle; they stay at `a`.
+
+    >>> np.round(slerp(np.array([1.0, 0.0]), np.array([0.0, 1.0]), 0.5), 3)
+    array([0.707, 0.707])
+    """
+    cosine = np.clip((a * b).sum(-1, keepdims=True), -1.0, 1.0)
+    angle = np.arccos(cosine)
+    sine = np.sin(angle)
+    safe = np.where(sine < 1e-6, 1.0, sine)
+    turned = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / safe
+    return np.where(sine < 1e-6, a, turned)
+
+
+class Slerp:
+    """Slerp: the query turned toward the antipode of the negative's generated latent; strength is the share of the angle."""
+
+    version = 1
+
+    def __init__(self, **options: Any) -> None:
+        pass
+
+    def guidance_before(self, strength: float | None, default: float) -> float:
+        return default
+
+    def evaluations(self, strength: float | None, steps: int) -> int:
+        return 4 * steps
+
+    def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
+        samples = context.query(context.prompts)
+        negative = unit(context.query([edit.text for edit in context.edits]))
+        turned = slerp(unit(samples), -negative, float(strength or 0.0))
+        return (turned * np.linalg.norm(samples, axis=-1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,115 @@
+"""GMCaps as registered datasets: truth and captions from the bundle; other caption styles from the generator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench import bundle
+from bench.errors import UserError
+from bench.protocols import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.datasets.gmcaps.corpus import Track
+
+__all__ = ["JAM", "MC", "PC", "SD", "WEB", "GMCaps", "caption_frame"]
+
+
+def caption_frame(tracks: Sequence[Track], style: str | None = None) -> pd.DataFrame:
+    """Captions of tracks as rows caption_id, track_id, text, stated (JSON); `style` overrides the domain's own."""
+    import pandas as pd
+
+    from bench.datasets.gmcaps.corpus import captions
+
+    rows = []
+    for track in tracks:
+        for number, caption in enumerate(captions(track, style=style)):
+            rows.append((f"{track.track_id}-{number}", track.track_id, caption.text, json.dumps(caption.stated)))
+    return pd.DataFrame(rows, columns=["caption_id", "track_id", "text", "stated"])
+
+
+class GMCaps:
+    """One evaluation split of the embedded corpus."""
+
+    version = 1
+
+    def __init__(self, domain: str, split: str) -> None:
+        self.name = f"gmcaps/{domain}"
+        self.domain = domain
+        self.split = split
+        self.gallery = f"{domain}-{split}"
+
+    def files(self) -> tuple[str, ...]:
+        """Bundle files that hold this dataset."""
+        return (f"truth-{self.gallery}.parquet", f"captions-{self.gallery}.parquet")
+
+    def digest(self) -> str:
+        return bundle.combined_digest(self.files())
+
+    def load(self, style: str | None = None) -> Dataset:
+        """Tracks, captions and truth.
+
+        Args:
+            style: write the captions anew in another domain's style (`web`, `library`, `describer`, `musiccaps`).
+
+        Raises:
+            UserError: an unknown style, or a split without captions in the bundle.
+        """
+        import pandas as pd
+
+        if self.files()[0] not in bundle.manifest()["files"]:
+            raise UserError(f"dataset {self.name} has no evaluation split in the bundle; use gmcaps/pc, gmcaps/sd or gmcaps/mc")
+        truth = pd.read_parquet(bundle.path(self.files()[0]))
+        captions = self._restyled(style) if style else pd.read_parquet(bundle.path(self.files()[1]))
+        content = hashlib.sha256(self.digest().encode())
+        content.update("\n".join(captions["text"]).encode())
+        captions = captions.assign(stated=[json.loads(s) for s in captions["stated"]])
+        name = f"{self.name}@{style}" if style else self.name
+        return Dataset(name, tuple(truth["track_id"]), captions, truth, content.hexdigest())
+
+    def _restyled(self, style: str) -> pd.DataFrame:
+        from bench.datasets.gmcaps import corpus
+        from bench.datasets.gmcaps.captions import STYLES
+
+        if style not in STYLES:
+            raise UserError(f"dataset {self.name}: unknown caption style {style!r} (known: {', '.join(STYLES)})")
+        return caption_frame(corpus.tracks(self.domain, self.split), style)
+
+
+class WEB(GMCaps):
+    """GMCaps WEB: the training domain of mini-clap; tags and titles, varied rendering."""
+
+    def __init__(self) -> None:
+        super().__init__("web", "train")
+
+
+class PC(GMCaps):
+    """GMCaps PC: library music with professional captions; the training domain of mini-muscall and of GDR."""
+
+    def __init__(self) -> None:
+        super().__init__("pc", "test")
+
+
+class SD(GMCaps):
+    """GMCaps SD: 706 tracks of 32 s, 1106 crowd-written captions."""
+
+    def __init__(self) -> None:
+        super().__init__("sd", "test")
+
+
+class MC(GMCaps):
+    """GMCaps MC: 5521 clips of 10 s with long captions."""
+
+    def __init__(self) -> None:
+        super().__init__("mc", "test")
+
+
+class JAM(GMCaps):
+    """GMCaps JAM: 2000 tracks without captions, under SD's law; the reference of Fréchet metrics."""
+
+    def __init__(self) -> None:
+        super().__init__("jam", "train")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ class Contrastive:
     version = 1
     deterministic = True
 
-    def __init__(self, space: Space, weights: str | None = None, **options: Any) -> None:
+    def __init__(self, space: Space, weights: str | None = None) -> None:
         self.space = space
 
     def bundle_files(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class Ridge:
     version = 1
     deterministic = True
 
-    def __init__(self, space: Space, weights: str, **options: Any) -> None:
+    def __init__(self, space: Space, weights: str) -> None:
         self.space = space
         self.weights = weights
 
@@ -69,10 +69,10 @@ def make_part(
     context: BuildContext, *, encoder: str, train: str, validation: str, alphas: list[float]
 ) -> dict[str, Any]:
     """Bundle part: fit on training pairs, choose the penalty by mean reciprocal rank on validation pairs."""
+    from bench.metrics.retrieval import relevant_ranks
     from safetensors.numpy import save_file
 
     from bench.bundle.parts import load_built_encoder, training_captions, training_frames
-    from bench.metrics.retrieval import relevant_ranks
 
     tower = load_built_encoder(context, encoder)
 
@@ -98,4 +98,7 @@ def make_part(
         {"coefficients": coefficients.astype(np.float32), "intercept": intercept.astype(np.float32)},
         context.bundle_file(file),
     )
-    return {"files": [file], "info": {"alpha": best, "validation_mrr": {str(a): round(s, 4) for a, s in scores.items()}}}
+    return {
+        "files": [file],
+        "info": {"alpha": best, "validation_mrr": {str(a): round(s, 4) for a, s in scores.items()}},
+    }

@@ -6,7 +6,7 @@ Everything here is NumPy; a part that needs torch imports it when it is first us
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -148,19 +148,12 @@ class ModifierContext(Protocol):
     def modified(self, modifier: str, strength: float) -> np.ndarray: ...
 
 
-@dataclass(frozen=True)
-class Unmodified:
-    """No modification: the retriever's own query latents."""
-
-    name: str = "none"
-    version: int = 1
-    options: dict[str, Any] = field(default_factory=dict)
-
-
 class Modifier(Protocol):
     """(retriever, prompts, edits, strength) -> query latents."""
 
     version: int
+    options: dict[str, Any]
+    """Every option with its resolved value; part of the cell's key."""
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         """Guidance of the unmodified query that this modification is measured against."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -20,7 +20,7 @@ Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 class Step(NamedTuple):
     """What a callback is told after each network call."""
 
-    index: int
+    number: int
     t: int
     x: torch.Tensor
     """The latents that went into the network, at level t."""
@@ -90,6 +90,7 @@ def sample_dpmpp_2m(
     schedule: NoiseSchedule,
     steps: int,
     *,
+    spacing: Literal["time", "logsnr"] = "time",
     callback: Callback | None = None,
 ) -> torch.Tensor:
     """DPM-Solver++ (2M, midpoint; Lu et al., 2022): second order from the second step, first order for the last.
@@ -101,12 +102,13 @@ def sample_dpmpp_2m(
         noise: start latents (B, C, T).
         schedule: the noise schedule.
         steps: network calls.
+        spacing: levels even in time (diffusers' default) or in log SNR (`NoiseSchedule.logsnr_timesteps`).
         callback: called after each network call.
 
     Returns:
         The last predicted x0, (B, C, T).
     """
-    visited = schedule.dpmpp_timesteps(steps)
+    visited = schedule.logsnr_timesteps(steps) if spacing == "logsnr" else schedule.dpmpp_timesteps(steps)
     levels = [_level(schedule.alpha_bar(t)) for t in visited]
     x = x0 = before = noise
     for index, t in enumerate(visited):
@@ -134,8 +136,10 @@ def sample(
     callback: Callback | None = None,
 ) -> torch.Tensor:
     """Run the sampler that a name asks for; see `sample_ddim` and `sample_dpmpp_2m`."""
-    function = {"ddim": sample_ddim, "dpm++2m": sample_dpmpp_2m}[sampler.name]
-    return function(model, noise, schedule, sampler.steps, callback=callback)
+    if sampler.name == "ddim":
+        return sample_ddim(model, noise, schedule, sampler.steps, callback=callback)
+    spacing: Literal["time", "logsnr"] = "logsnr" if sampler.name == "dpm++2m-logsnr" else "time"
+    return sample_dpmpp_2m(model, noise, schedule, sampler.steps, spacing=spacing, callback=callback)
 
 
 class _Level(NamedTuple):

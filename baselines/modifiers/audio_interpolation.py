@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from baselines.modifiers._vectors import VECTORS, prepare, restore
@@ -22,10 +20,11 @@ class AudioInterpolation:
 
     version = 1
 
-    def __init__(self, vectors: str = "unit", **options: Any) -> None:
+    def __init__(self, vectors: str = "unit") -> None:
         if vectors not in VECTORS:
             raise UserError(f"audio-interpolation: vectors {vectors!r} is none of {', '.join(VECTORS)}")
         self.vectors = vectors
+        self.options = {"vectors": vectors}
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         return default

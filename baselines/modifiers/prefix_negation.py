@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from bench.errors import UserError
@@ -33,10 +31,11 @@ class PrefixNegation:
 
     version = 1
 
-    def __init__(self, form: str = "append", **options: Any) -> None:
+    def __init__(self, form: str = "append") -> None:
         if form not in FORMS:
             raise UserError(f"prefix-negation: form {form!r} is none of {', '.join(FORMS)}")
         self.form = form
+        self.options = {"form": form}
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         return default

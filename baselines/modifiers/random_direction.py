@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,9 @@ class RandomDirection:
 
     version = 1
 
-    def __init__(self, like: str = "negative-prompting", **options: Any) -> None:
+    def __init__(self, like: str = "negative-prompting") -> None:
         self.like = like
+        self.options = {"like": like}
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         return default
@@ -40,7 +40,9 @@ class RandomDirection:
         across = unit(noise - (noise * start).sum(-1, keepdims=True) * start)
         shift = cosine * start + np.sqrt(1 - cosine**2) * across - start
         # The same shift for every sample of a query, in units of its length: the spread of the samples stays.
-        return (samples + shift[:, None, :] * np.linalg.norm(samples.mean(1), axis=-1)[:, None, None]).astype(np.float32)
+        return (samples + shift[:, None, :] * np.linalg.norm(samples.mean(1), axis=-1)[:, None, None]).astype(
+            np.float32
+        )
 
     def _direction(self, context: ModifierContext, row: int, dim: int) -> np.ndarray:
         text = f"{context.sampling.seed}|{context.prompts[row]}|{context.edits[row].text}"

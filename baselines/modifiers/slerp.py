@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from baselines.modifiers._vectors import unit
@@ -33,8 +31,8 @@ class Slerp:
 
     version = 1
 
-    def __init__(self, **options: Any) -> None:
-        pass
+    def __init__(self) -> None:
+        self.options: dict[str, str] = {}
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         return default

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from baselines.modifiers._vectors import VECTORS, prepare, restore
@@ -27,12 +25,13 @@ class TextInterpolation:
 
     version = 1
 
-    def __init__(self, variant: str = "difference", vectors: str = "unit", **options: Any) -> None:
+    def __init__(self, variant: str = "difference", vectors: str = "unit") -> None:
         if variant not in VARIANTS:
             raise UserError(f"text-interpolation: variant {variant!r} is none of {', '.join(VARIANTS)}")
         if vectors not in VECTORS:
             raise UserError(f"text-interpolation: vectors {vectors!r} is none of {', '.join(VECTORS)}")
         self.variant, self.vectors = variant, vectors
+        self.options = {"variant": variant, "vectors": vectors}
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         return default

@@ -132,7 +132,13 @@ def _write_manifest(out: Path, recipe: Mapping[str, Any], state: Mapping[str, An
 
 
 def build(
-    only: list[str] | None = None, *, out: Path, work: Path, threads: int, device: str = "cpu", recipe_file: Path = RECIPE
+    only: list[str] | None = None,
+    *,
+    out: Path,
+    work: Path,
+    threads: int,
+    device: str = "cpu",
+    recipe_file: Path = RECIPE,
 ) -> None:
     """Make the parts that are missing or whose recipe changed.
 

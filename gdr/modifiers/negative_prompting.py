@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from bench.protocols import ModifierContext
@@ -16,8 +14,8 @@ class NegativePrompting:
 
     version = 1
 
-    def __init__(self, **options: Any) -> None:
-        pass
+    def __init__(self) -> None:
+        self.options: dict[str, str] = {}
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         """At w = 0 eq. 2 is guidance 1, so NP(w) is measured against plain guidance 1 + w (PROTOCOL.md 5)."""

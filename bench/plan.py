@@ -1,0 +1,234 @@
+"""A suite as a list of cells: what is computed, cached, resumed and reported one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bench import registry
+from bench.metrics.measured import Metric
+from bench.space import BundledSpace
+from bench.store import content_key
+
+if TYPE_CHECKING:
+    from bench.suite import Suite
+
+__all__ = ["Cell", "Plan", "metric_finder"]
+
+#: Raised when what a cell's numbers mean changes without any component's version changing.
+CELL_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (dataset × space × retriever × modifier × seed) of a suite."""
+
+    key: str
+    dataset: str
+    """Role or name in the suite, such as `sd`."""
+    dataset_name: str
+    space: str
+    retriever: str
+    """Instance id, such as `gdr-clap`."""
+    modifier: str
+    options: Mapping[str, Any]
+    """Resolved options of the modifier."""
+    strength: float | None
+    guidance: float | None
+    """Guidance of an unmodified cell; None where the modifier sets it."""
+    is_default: bool
+    """An unmodified cell at the suite's own guidance."""
+    with_spread: bool
+    seed: int
+    replicate: bool
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """What summary.json prints: only what applies."""
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def facets(self) -> dict[str, Any]:
+        """What a claim's selector may name besides the modifier's options."""
+        return {
+            "dataset": self.dataset, "space": self.space, "retriever": self.retriever, "modifier": self.modifier,
+            "seed": self.seed,
+        }  # fmt: skip
+
+    @property
+    def group(self) -> tuple[str, str, int]:
+        """Cells of a group share dataset, retriever and seed."""
+        return self.dataset, self.retriever, self.seed
+
+
+def metric_finder() -> Callable[[str], Metric]:
+    """Key -> registered metric; looks each family up once."""
+    families = [registry.metrics.get(name) for name in registry.metrics.names()]
+
+    def find(key: str) -> Metric:
+        return next(family for family in families if family.match(key))
+
+    return find
+
+
+class Plan:
+    """The cells of a suite and the parts they are made of; loads no weights and no data."""
+
+    def __init__(self, suite: Suite, device: str = "cpu") -> None:
+        self.suite = suite
+        self.device = device
+        self.spaces: dict[str, BundledSpace] = {}
+
+    # --- parts ---------------------------------------------------------------------------------------------------------
+
+    def space(self, encoder: str) -> BundledSpace:
+        if encoder not in self.spaces:
+            self.spaces[encoder] = BundledSpace(registry.encoders.get(encoder)())
+        return self.spaces[encoder]
+
+    @cached_property
+    def datasets(self) -> dict[str, Any]:
+        """Dataset id -> registered source."""
+        return {ref.id: registry.datasets.get(ref.name)() for ref in self.suite.datasets}
+
+    @cached_property
+    def retrievers(self) -> dict[str, Any]:
+        """Retriever id -> retriever, unloaded."""
+        made = {}
+        for ref in [*self.suite.retrievers, *self.suite.replicates]:
+            kind = registry.retrievers.get(ref.name)
+            accepted = registry.retrievers.options(ref.name) or frozenset({"weights"})
+            options = dict(ref.options)
+            if "device" in accepted:
+                options["device"] = self.device
+            if ref.weights is not None:
+                options["weights"] = ref.weights
+            made[ref.id] = kind(self.space(ref.space), **options)
+        return made
+
+    # --- cells ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every cell, group by group; the unmodified ones of a group first."""
+        return list(self._cells())
+
+    def _cells(self) -> Iterator[Cell]:
+        replicates = {ref.id for ref in self.suite.replicates}
+        claimed = self._claimed_modifiers()
+        for dataset in self.suite.datasets:
+            for ref in [*self.suite.retrievers, *self.suite.replicates]:
+                for seed in self.suite.seeds:
+                    replicate = ref.id in replicates
+                    for name, options, strength, guidance, primary in self._grid(ref.id):
+                        if replicate and name != "none" and name not in claimed:
+                            continue
+                        yield self._cell(dataset, ref, seed, name, options, strength, guidance, primary, replicate)
+
+    def _claimed_modifiers(self) -> set[str]:
+        selectors = []
+        for claim in self.suite.claims:
+            selectors += [claim.a, *(claim.b if isinstance(claim.b, list) else [claim.b])]
+        return {s["modifier"] for s in selectors if s and "modifier" in s}
+
+    def _grid(self, retriever: str) -> list[tuple[str, dict[str, Any], float | None, float | None, bool]]:
+        """(modifier, options, strength, guidance, primary) of one retriever, the unmodified ones first."""
+        settings = self.suite.settings
+        rows: list[tuple[str, dict[str, Any], float | None, float | None, bool]] = []
+        guidances = {settings.guidance}
+        for row in self.suite.modifiers:
+            modifier = registry.modifiers.get(row.name)(**row.options)
+            for strength in row.strengths:
+                primary = strength is None or strength == row.primary
+                rows.append((row.name, modifier.options, strength, None, primary))
+                guidances.add(modifier.guidance_before(strength, settings.guidance))
+        if self.retrievers[retriever].deterministic or not self.suite.modifiers:
+            guidances = {settings.guidance}
+        unmodified = [("none", {}, None, g, g == settings.guidance) for g in sorted(guidances)]
+        return [*unmodified, *rows]
+
+    def _cell(
+        self, dataset: Any, ref: Any, seed: int, name: str, options: dict[str, Any], strength: float | None,
+        guidance: float | None, primary: bool, replicate: bool,
+    ) -> Cell:  # fmt: skip
+        suite, retriever = self.suite, self.retrievers[ref.id]
+        source = self.datasets[dataset.id]
+        settings = suite.settings
+        params: dict[str, Any] = dict(options)
+        if strength is not None:
+            params["strength"] = strength
+        if not retriever.deterministic:
+            params.update(sampler=settings.sampler, samples=settings.samples)
+            if guidance is not None:
+                params["guidance"] = guidance
+        metrics = tuple(suite.metrics)
+        described = {
+            "version": CELL_VERSION,
+            "dataset": {"name": dataset.name, "options": dict(dataset.options), "digest": source.digest(), "version": source.version},
+            "space": {"name": self.space(ref.space).name, "digest": self.space(ref.space).digest()},
+            "retriever": {"name": ref.name, "digest": retriever.digest(), "version": retriever.version},
+            "modifier": {"name": name, "version": getattr(registry.modifiers.get(name), "version", 1)},
+            "params": params,
+            "spread": [settings.diversity_samples, settings.diversity_queries] if primary else None,
+            "seed": seed,
+            "queries": settings.queries,
+            "task": self.task_description(),
+            "metrics": metrics,
+            "plugins": [
+                registry.retrievers.distribution(ref.name), registry.modifiers.distribution(name),
+                registry.datasets.distribution(dataset.name),
+            ],
+        }  # fmt: skip
+        return Cell(
+            key=content_key(described), dataset=dataset.id, dataset_name=dataset.name, space=self.space(ref.space).name,
+            retriever=ref.id, modifier=name, options=options, strength=strength, guidance=guidance,
+            is_default=name == "none" and guidance == settings.guidance, with_spread=primary, seed=seed,
+            replicate=replicate, params=params, metrics=metrics,
+        )  # fmt: skip
+
+    def task_description(self) -> dict[str, Any] | None:
+        """What decides the pairs of a negation suite; None for a retrieval suite."""
+        if self.suite.prompt_set is None:
+            return None
+        main = self.suite.retrievers[0]
+        return {
+            "prompts": self.suite.prompt_set.model_dump(mode="json", by_alias=True),
+            "selection": self.suite.selection.model_dump(mode="json"),
+            "candidates": self.suite.settings.candidates,
+            "chosen_by": self.retrievers[main.id].digest(),
+            "guidance": self.suite.settings.guidance,
+        }
+
+    def bundle_files(self) -> set[str]:
+        """Every bundle file that the run will read."""
+        files: set[str] = set()
+        for part in [*self.datasets.values(), *self.retrievers.values()]:
+            files.update(part.files() if hasattr(part, "files") else part.bundle_files())
+        for space in self.spaces.values():
+            files.update(space.bundle_files())
+        return files
+
+    def digests(self) -> dict[str, str]:
+        """Digest of every part, for the run's id and provenance."""
+        return {
+            **{f"retriever {name}": part.digest() for name, part in self.retrievers.items()},
+            **{f"space {name}": space.digest() for name, space in self.spaces.items()},
+            **{f"dataset {name}": source.digest() for name, source in self.datasets.items()},
+        }
+
+
+def nfe(cell: Cell, modifier: Any, steps: int, deterministic: bool) -> int:
+    """Network evaluations for one sample of one query."""
+    if deterministic:
+        return 0
+    if cell.modifier == "none":
+        return steps * (1 if cell.guidance == 1 else 2)
+    return modifier.evaluations(cell.strength, steps)
+
+
+def group_cells(cells: Sequence[Cell]) -> dict[tuple[str, str, int], list[Cell]]:
+    """Cells by (dataset, retriever, seed), in the plan's order."""
+    groups: dict[tuple[str, str, int], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    return groups

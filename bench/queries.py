@@ -1,0 +1,130 @@
+"""Query latents on demand: each is computed once for all cells that share it, and kept in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.protocols import Edit, GenerativeRetriever, Retriever, Sampling, Space
+from bench.store import Cache
+
+__all__ = ["QueryContext", "QuerySource"]
+
+
+@dataclass
+class QuerySource:
+    """A retriever behind the cache; equal texts are asked once.
+
+    Attributes:
+        busy: called with a short description before something is computed (not when it is read).
+    """
+
+    retriever: Retriever
+    space: Space
+    cache: Cache
+    busy: Callable[[str], None] | None = None
+
+    def _described(self, sampling: Sampling, **content: Any) -> dict[str, Any]:
+        described = {
+            "retriever": self.retriever.name,
+            "version": self.retriever.version,
+            "digest": self.retriever.digest(),
+            "space": self.space.digest(),
+            **content,
+        }
+        if not self.retriever.deterministic:
+            described["sampling"] = asdict(sampling)
+        return described
+
+    def _computing(self, what: str, compute: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+        def run() -> np.ndarray:
+            if self.busy:
+                self.busy(what)
+            return compute()
+
+        return run
+
+    def query(self, prompts: Sequence[str], sampling: Sampling) -> np.ndarray:
+        """Query latents of prompts: (P, K, d)."""
+        texts = list(dict.fromkeys(prompts))
+        described = self._described(sampling, kind="query", prompts=texts)
+        what = f"{len(texts)} queries, guidance {sampling.guidance:g}"
+        latents = self.cache.array(described, self._computing(what, lambda: self.retriever.query(texts, sampling)))
+        place = {text: row for row, text in enumerate(texts)}
+        return latents[[place[prompt] for prompt in prompts]]
+
+    def query_negative(
+        self, prompts: Sequence[str], negatives: Sequence[str], w: float, sampling: Sampling
+    ) -> np.ndarray:
+        """Query latents under eq. 2: (P, K, d).
+
+        Raises:
+            UserError: the retriever cannot take a negative prompt.
+        """
+        retriever = self.retriever
+        if not isinstance(retriever, GenerativeRetriever):
+            raise UserError(f"retriever {retriever.name!r} does not generate, so it cannot take a negative prompt")
+        pairs = list(dict.fromkeys(zip(prompts, negatives, strict=True)))
+        sampling = replace(sampling, guidance=1.0 + w)  # eq. 2 sets the scale; the suite's guidance plays no part
+        described = self._described(sampling, kind="negative", pairs=pairs, w=w)
+
+        def compute() -> np.ndarray:
+            positive, negative = zip(*pairs, strict=True)
+            return retriever.query_negative(positive, negative, w, sampling)
+
+        latents = self.cache.array(described, self._computing(f"{len(pairs)} negative prompts, w {w:g}", compute))
+        place = {pair: row for row, pair in enumerate(pairs)}
+        return latents[[place[pair] for pair in zip(prompts, negatives, strict=True)]]
+
+    def text(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit text vectors Z_T: (P, d)."""
+        unique = list(dict.fromkeys(texts))
+        described = {"kind": "text", "space": self.space.digest(), "texts": unique}
+        vectors = self.cache.array(described, lambda: self.space.text(unique).pooled)
+        place = {text: row for row, text in enumerate(unique)}
+        return vectors[[place[text] for text in texts]]
+
+
+class QueryContext:
+    """What a modifier sees of a run: the prompts, what to do to them, and the latents they lead to."""
+
+    def __init__(
+        self,
+        source: QuerySource,
+        prompts: Sequence[str],
+        edits: Sequence[Edit],
+        sampling: Sampling,
+        modifiers: Callable[[str], Any],
+    ) -> None:
+        self.source = source
+        self.prompts = list(prompts)
+        self.edits = list(edits)
+        self.sampling = sampling
+        self._modifiers = modifiers
+
+    def query(self, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray:
+        chosen = self.sampling if guidance is None else replace(self.sampling, guidance=guidance)
+        return self.source.query(prompts, chosen)
+
+    def query_negative(self, prompts: Sequence[str], negatives: Sequence[str], w: float) -> np.ndarray:
+        return self.source.query_negative(prompts, negatives, w, self.sampling)
+
+    def text(self, texts: Sequence[str]) -> np.ndarray:
+        return self.source.text(texts)
+
+    def modified(self, modifier: str, strength: float) -> np.ndarray:
+        return self._modifiers(modifier).apply(self, strength)
+
+    def subset(self, rows: np.ndarray, samples: int) -> QueryContext:
+        """The same for some of the prompts, with another number of samples."""
+        return QueryContext(
+            self.source,
+            [self.prompts[i] for i in rows],
+            [self.edits[i] for i in rows],
+            replace(self.sampling, samples=samples),
+            self._modifiers,
+        )

@@ -1,0 +1,115 @@
+"""Numbers and names as the reports print them: rounding by unit, intervals, short labels of methods."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bench.report.load import Value
+
+__all__ = [
+    "PLACEBOS", "cell_label", "dataset_label", "family_label", "interval", "p_value", "primary", "retriever_label",
+    "rounded", "slug",
+]  # fmt: skip
+
+#: Decimals by unit; other units (distances, effective numbers of items) get three significant digits.
+DECIMALS = {"%": 1, "cosine": 2, "share": 2}
+PLACEBOS = frozenset({"irrelevant-negative", "random-direction"})
+#: Strength at which methods are printed side by side: the paper's guidance 3, and a fifth of the angle for slerp.
+PRIMARY = {"slerp": 0.2}
+PRIMARY_DEFAULT = 2.0
+
+
+def rounded(value: float | None, unit: str) -> str:
+    """A number in a unit: percentages one decimal, cosines and shares two, distances three significant digits.
+
+    >>> rounded(71.26, "%"), rounded(0.1234, "distance"), rounded(-0.001, "cosine"), rounded(12.0, "rank")
+    ('71.3', '0.123', '0.00', '12')
+    """
+    if value is None:
+        return "n/a"
+    if unit == "rank":
+        return f"{value:.1f}".removesuffix(".0")
+    decimals = DECIMALS[unit] if unit in DECIMALS else _three_digits(value)
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def _three_digits(value: float) -> int:
+    return 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+
+
+def interval(value: Value, unit: str) -> str:
+    """`[lo, hi]`, or nothing where there is no interval."""
+    if value.lo is None or value.hi is None:
+        return ""
+    return f"[{rounded(value.lo, unit)}, {rounded(value.hi, unit)}]"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, or a bound."""
+    return "n/a" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def slug(text: str) -> str:
+    """A file name of lower-case letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+_RETRIEVERS = {"clap": "CLAP", "muscall": "MusCALL", "mule": "MULE"}
+
+
+def dataset_label(name: str) -> str:
+    """`SD` of `sd`; names that are no role stay as they are."""
+    head, _, rest = name.partition("-")
+    return f"{head.upper()}{f' {rest}' if rest else ''}" if len(head) <= 3 else name
+
+
+def retriever_label(name: str) -> str:
+    """`GDR-CLAP` of `gdr-clap`, as the paper spells it; parts that are no known model stay as they are."""
+    return "-".join(_RETRIEVERS.get(part, part.upper() if part == "gdr" else part) for part in name.split("-"))
+
+
+def family_label(modifier: str, params: Mapping[str, Any]) -> str:
+    """Short name of a method, without its strength."""
+    vectors = params.get("vectors", "unit")
+    suffix = "" if vectors == "unit" else f", {vectors}"
+    if modifier == "text-interpolation":
+        variant = params.get("variant", "difference")
+        return "Δ_T" + ("" if variant == "difference" else f" {variant}") + suffix
+    if modifier == "prefix-negation":
+        return f"PNP {params.get('form', 'append')}"
+    plain = {
+        "none": "unmodified", "negative-prompting": "NP", "audio-interpolation": "Δ_A" + suffix,
+        "irrelevant-negative": "unrelated negative (placebo)", "random-direction": "random direction (placebo)",
+    }  # fmt: skip
+    if modifier in plain:
+        return plain[modifier]
+    own = {k: v for k, v in params.items() if k not in {"strength", "sampler", "samples", "guidance"}}
+    return " ".join([modifier, *(f"{k}={v}" for k, v in sorted(own.items()))])
+
+
+def cell_label(cell: Mapping[str, Any], guidance: float = 3.0) -> str:
+    """Name of a method with its strength; an unmodified cell at another guidance says so."""
+    params = cell["params"]
+    label = family_label(cell["modifier"], params)
+    if cell["modifier"] == "none" and params.get("guidance", guidance) != guidance:
+        return f"{label}, guidance {params['guidance']:g}"
+    strength = params.get("strength")
+    if strength is None:
+        return label
+    letter = "t" if cell["modifier"] == "slerp" else "w"
+    return f"{label}, {letter} = {strength:g}"
+
+
+def primary(modifier: str, strengths: list[float]) -> float | None:
+    """The strength of a sweep at which a method is compared: the agreed one, else the middle of the sweep."""
+    if not strengths:
+        return None
+    wanted = PRIMARY.get(modifier, PRIMARY_DEFAULT)
+    ordered = sorted(strengths)
+    return wanted if wanted in ordered else ordered[len(ordered) // 2]

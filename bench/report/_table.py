@@ -1,0 +1,130 @@
+"""A table of a report: entries with intervals and reasons, and its Markdown, CSV and LaTeX forms."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from bench.report._format import interval, rounded
+from bench.report.load import Value
+
+__all__ = ["Entry", "Table", "escape", "number", "text"]
+
+_MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
+
+
+class Entry(NamedTuple):
+    """One table entry: what is printed, the number behind it, and a footnote."""
+
+    text: str
+    value: Value | None = None
+    note: str | None = None
+
+
+def text(content: str, note: str | None = None) -> Entry:
+    """An entry of words."""
+    return Entry(content, None, note)
+
+
+def number(value: Value, unit: str, *, with_interval: bool = True, beside: str = "") -> Entry:
+    """An entry of a number: `0.85 [0.83, 0.87]`, then `beside`; without a number `n/a` and the reason as a footnote."""
+    if value.value is None:
+        return Entry(f"n/a{beside}", value, value.why)
+    bounds = interval(value, unit) if with_interval else ""
+    return Entry(f"{rounded(value.value, unit)}{' ' if bounds else ''}{bounds}{beside}", value)
+
+
+def escape(content: str) -> str:
+    """Text that is safe inside a Markdown table: no column ends, line breaks, or accidental markup."""
+    for special in ("\\", "|", "`", "*", "<"):
+        content = content.replace(special, f"\\{special}")
+    return " ".join(content.split())
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the first column names the rows, the others hold entries."""
+
+    name: str
+    """File name without its suffix."""
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+
+    def notes(self) -> list[str]:
+        """Distinct footnotes, in order of appearance."""
+        return list(dict.fromkeys(entry.note for row in self.rows for entry in row if entry.note))
+
+    def _printed(self) -> list[list[str]]:
+        notes = self.notes()
+        return [[e.text + (_mark(notes.index(e.note)) if e.note else "") for e in row] for row in self.rows]
+
+    def markdown(self) -> str:
+        """Pipe table with its title in bold above, and the footnotes below."""
+        lines = [f"**{escape(self.title)}**", "", "| " + " | ".join(map(escape, self.columns)) + " |"]
+        lines.append("|" + "|".join(" :-- " if self._is_text(i) else " --: " for i in range(len(self.columns))) + "|")
+        lines += ["| " + " | ".join(map(escape, row)) + " |" for row in self._printed()]
+        if self.notes():
+            lines += ["", "; ".join(f"{_mark(i)} {escape(note)}" for i, note in enumerate(self.notes())) + "."]
+        return "\n".join(lines)
+
+    def _is_text(self, column: int) -> bool:
+        return all(row[column].value is None for row in self.rows)
+
+    def csv(self) -> str:
+        """Full precision; a number takes three columns: its value, `lo` and `hi`."""
+        import pandas as pd
+
+        records: list[dict[str, Any]] = []
+        for row in self.rows:
+            record: dict[str, Any] = {}
+            for index, (column, entry) in enumerate(zip(self.columns, row, strict=True)):
+                if self._is_text(index):
+                    record[column] = entry.text
+                else:
+                    value = entry.value or Value(None)
+                    record |= {column: value.value, f"{column} lo": value.lo, f"{column} hi": value.hi}
+            records.append(record)
+        buffer = io.StringIO()
+        pd.DataFrame(records).to_csv(buffer, index=False, lineterminator="\n")
+        return buffer.getvalue()
+
+    def tex(self) -> str:
+        """A booktabs tabular, as printed."""
+        from tabulate import tabulate
+
+        rows = [[_tex(content) for content in row] for row in self._printed()]
+        align = ["left" if self._is_text(i) else "right" for i in range(len(self.columns))]
+        body = tabulate(
+            rows, [_tex(c) for c in self.columns], "latex_booktabs_raw" if False else "latex_raw",
+            colalign=align, disable_numparse=True,
+        )  # fmt: skip
+        notes = "".join(f"% {_mark(i)} {note}\n" for i, note in enumerate(self.notes()))
+        return f"% {self.title}\n{notes}{body}\n"
+
+
+def _mark(index: int) -> str:
+    """Superscript number of a footnote."""
+    return "".join(_MARKS[int(d) - 1] if d != "0" else "⁰" for d in str(index + 1))
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "−": "$-$", "·": r"$\cdot$",
+    "≥": r"$\ge$", "Δ": r"$\Delta$", **{mark: f"$^{{{i}}}$" for i, mark in enumerate("⁰" + _MARKS)},
+}  # fmt: skip
+
+
+def _tex(content: str) -> str:
+    """LaTeX source that prints the text; Δ_T and Δ_A as symbols."""
+    for letter in "TA":
+        content = content.replace(f"Δ_{letter}", f"\0{letter}")
+    escaped = "".join(_TEX.get(c, c) for c in content)
+    return escaped.replace("\0T", r"$\Delta_T$").replace("\0A", r"$\Delta_A$")
+
+
+def rows_of(rows: Sequence[Sequence[Entry]]) -> tuple[tuple[Entry, ...], ...]:
+    """Rows as a table holds them."""
+    return tuple(tuple(row) for row in rows)

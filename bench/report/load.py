@@ -1,0 +1,287 @@
+"""Runs on disk: a typed view of one run's files, and the agreement of two runs cell by cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Run", "Value", "agreement", "build_agreement", "find_runs", "same_data"]
+
+SUMMARY_VERSION = 1
+DEFAULT_GUIDANCE = 3.0
+#: Parameters in which presets differ; the rest says what a cell measures.
+PRESET_PARAMS = frozenset({"sampler", "samples"})
+_MISSING = object()
+
+
+class Value(NamedTuple):
+    """One number of a cell: its estimate, the 95 % interval, how many queries, and why there is none."""
+
+    value: float | None
+    lo: float | None = None
+    hi: float | None = None
+    n: int | None = None
+    why: str | None = None
+
+
+class Run:
+    """One run's folder, read lazily.
+
+    Args:
+        run_dir: `results/<suite>/<run-id>`.
+
+    Raises:
+        UserError: the folder holds no summary.json, or one that this version cannot read.
+    """
+
+    def __init__(self, run_dir: str | Path) -> None:
+        self.folder = Path(run_dir)
+        self.summary: dict[str, Any] = _read_summary(self.folder)
+
+    @property
+    def suite(self) -> str:
+        return str(self.summary["suite"])
+
+    @property
+    def metric_info(self) -> dict[str, dict[str, Any]]:
+        return self.summary.get("metric_info", {})
+
+    @cached_property
+    def is_negation(self) -> bool:
+        """Whether queries are pairs of a caption and a negative."""
+        cells = self.summary["cells"]
+        return bool(cells) and "negative_id" in self._columns(cells[0]["key"])
+
+    @cached_property
+    def guidance(self) -> float:
+        """Guidance of the unmodified query: the suite's setting, else the paper's code's 3."""
+        file = self.folder / "suite.resolved.yaml"
+        if not file.is_file():
+            return DEFAULT_GUIDANCE
+        from ruamel.yaml import YAML
+
+        settings = (YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}).get("settings") or {}
+        return float(settings.get("guidance", DEFAULT_GUIDANCE))
+
+    def is_unmodified(self, cell: Mapping[str, Any]) -> bool:
+        """Whether a cell is the unmodified query at the suite's own guidance."""
+        return cell["modifier"] == "none" and cell["params"].get("guidance", self.guidance) == self.guidance
+
+    def cells(self, **filters: Any) -> list[dict[str, Any]]:
+        """Cells whose fields or parameters equal the filters, in the run's order; None matches an absent one.
+
+        Raises:
+            UserError: no cell of the run has a field or parameter of that name.
+        """
+        cells: list[dict[str, Any]] = self.summary["cells"]
+        known = {name for cell in cells for name in (*cell, *cell["params"])}
+        unknown = sorted(name for name, wanted in filters.items() if name not in known and wanted is not None)
+        if unknown and cells:
+            raise UserError(
+                f"{self.folder}: cells have no {', '.join(unknown)}; filter by one of {', '.join(sorted(known))}"
+            )
+        return [cell for cell in cells if all(_field(cell, name) == wanted for name, wanted in filters.items())]
+
+    def value(self, cell: Mapping[str, Any] | None, metric: str) -> Value:
+        """A metric of a cell; a cell or metric that is not there gives no number, and the reason."""
+        if cell is None:
+            return Value(None, why="not a cell of this run")
+        entry = cell["metrics"].get(metric)
+        if entry is None:
+            return Value(None, why="not measured in this run")
+        lo, hi = entry.get("ci") or (None, None)
+        return Value(entry["value"], lo, hi, entry.get("n"), entry.get("why_null"))
+
+    def per_query(self, key: str) -> pd.DataFrame:
+        """A row a query of one cell.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        import pandas as pd
+
+        file = self._per_query_file(key)
+        try:
+            return pd.read_parquet(file)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file}: cannot be read ({error}); run the suite again") from error
+
+    def _columns(self, key: str) -> list[str]:
+        import pyarrow.parquet as pq
+
+        file = self._per_query_file(key)
+        try:
+            return list(pq.read_schema(file).names)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file}: cannot be read ({error}); run the suite again") from error
+
+    def _per_query_file(self, key: str) -> Path:
+        file = self.folder / "per_query" / f"{key}.parquet"
+        if not file.is_file():
+            raise UserError(f"{file}: is missing; run the suite again (what is there is taken from the cache)")
+        return file
+
+
+def _field(cell: Mapping[str, Any], name: str) -> Any:
+    found = cell.get(name, _MISSING)
+    return cell["params"].get(name) if found is _MISSING else found
+
+
+def _read_summary(folder: Path) -> dict[str, Any]:
+    file = folder / "summary.json"
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; name a run's folder, such as results/SUITE/RUN-ID")
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file}: is not JSON ({error}); run the suite again") from error
+    if not isinstance(summary, dict) or not isinstance(summary.get("cells"), list):
+        raise UserError(f"{file}: has no list of cells, so it is not a run's summary; run the suite again")
+    version = summary.get("schema_version")
+    if version != SUMMARY_VERSION:
+        raise UserError(
+            f"{file}: schema_version is {version!r}, this version reads {SUMMARY_VERSION}; run the suite again"
+        )
+    return summary
+
+
+def find_runs(results_dir: str | Path) -> list[Path]:
+    """Folders of runs at or below a results folder, by name.
+
+    Raises:
+        UserError: there is none.
+    """
+    root = Path(results_dir)
+    found = [root, *root.glob("*"), *root.glob("*/*")] if root.is_dir() else []
+    runs = sorted({folder for folder in found if (folder / "summary.json").is_file()})
+    if not runs:
+        raise UserError(f"{root}: holds no results; run a suite first: bench run negative-prompting --out {root}")
+    return runs
+
+
+def same_data(cells: Iterable[Mapping[str, Any]], where: str) -> None:
+    """Refuse cells of one dataset that were measured on different data.
+
+    Raises:
+        UserError: two data fingerprints would stand in one table.
+    """
+    seen: dict[str, str] = {}
+    for cell in cells:
+        first = seen.setdefault(cell["dataset"], cell["data_fingerprint"])
+        if first != cell["data_fingerprint"]:
+            raise UserError(
+                f"{where}: cells of dataset {cell['dataset']!r} were measured on different data "
+                f"({first} and {cell['data_fingerprint']}); run the suite again with --fresh"
+            )
+
+
+# --- agreement of two runs --------------------------------------------------------------------------------------------
+
+
+def agreement(run_a: str | Path | Run, run_b: str | Path | Run) -> pd.DataFrame:
+    """Compare two runs of a suite (quick and full): every metric of every cell that both have, and every claim.
+
+    Args:
+        run_a: a run or its folder.
+        run_b: the other one.
+
+    Returns:
+        A row a comparison. Columns: kind (`metric` | `claim`), dataset, retriever, modifier, params, seed, item (metric
+        key or claim id), a, a_lo, a_hi, n_a, b, b_lo, b_hi, n_b, verdict_a, verdict_b, agree. `agree` is whether the
+        intervals overlap, or whether the verdicts are equal; None where there is nothing to compare: no number on one
+        side, or a metric of a set (FAD, Vendi), which depends on n, at different n.
+
+    Raises:
+        UserError: the runs are of different suites, or of different data, or share no cell.
+    """
+    import pandas as pd
+
+    a, b = _run(run_a), _run(run_b)
+    if a.suite != b.suite:
+        raise UserError(f"{a.folder} is a run of {a.suite!r}, {b.folder} one of {b.suite!r}; compare runs of one suite")
+    same_data([*a.summary["cells"], *b.summary["cells"]], f"{a.folder} and {b.folder}")
+    others = {_identity(cell): cell for cell in b.summary["cells"]}
+    rows: list[dict[str, Any]] = []
+    for cell in a.summary["cells"]:
+        other = others.get(_identity(cell))
+        if other is not None:
+            rows.extend(_compare_cell(a, b, cell, other))
+    if not rows:
+        raise UserError(f"{a.folder} and {b.folder} share no cell; compare two presets of the same suite")
+    return pd.DataFrame([*rows, *_compare_claims(a, b)]).astype({"agree": object})
+
+
+def _run(run: str | Path | Run) -> Run:
+    return run if isinstance(run, Run) else Run(run)
+
+
+def _params(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in cell["params"].items() if name not in PRESET_PARAMS}
+
+
+def _identity(cell: Mapping[str, Any]) -> str:
+    named = [cell[name] for name in ("dataset", "space", "retriever", "modifier", "seed")]
+    return json.dumps([*named, _params(cell)], sort_keys=True)
+
+
+def _compare_cell(a: Run, b: Run, cell: Mapping[str, Any], other: Mapping[str, Any]) -> list[dict[str, Any]]:
+    params = " ".join(f"{name}={value}" for name, value in sorted(_params(cell).items()))
+    rows = []
+    for metric in (name for name in a.metric_info if name in cell["metrics"] and name in other["metrics"]):
+        one, two = a.value(cell, metric), b.value(other, metric)
+        comparable = a.metric_info[metric].get("level") != "set" or one.n == two.n
+        rows.append(
+            {
+                "kind": "metric", "dataset": cell["dataset"], "retriever": cell["retriever"],
+                "modifier": cell["modifier"], "params": params, "seed": cell["seed"], "item": metric,
+                "a": one.value, "a_lo": one.lo, "a_hi": one.hi, "n_a": one.n,
+                "b": two.value, "b_lo": two.lo, "b_hi": two.hi, "n_b": two.n,
+                "verdict_a": None, "verdict_b": None, "agree": _overlap(one, two) if comparable else None,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _overlap(one: Value, two: Value) -> bool | None:
+    if one.lo is None or one.hi is None or two.lo is None or two.hi is None:
+        return None
+    return one.lo <= two.hi and two.lo <= one.hi
+
+
+def _compare_claims(a: Run, b: Run) -> list[dict[str, Any]]:
+    others = {claim["id"]: claim for claim in b.summary.get("claims", [])}
+    rows = []
+    for claim in a.summary.get("claims", []):
+        other = others.get(claim["id"])
+        if other is None:
+            continue
+        row: dict[str, Any] = {"kind": "claim", "item": claim["id"], "a": claim["effect"], "b": other["effect"]}
+        row["a_lo"], row["a_hi"] = claim.get("ci") or (None, None)
+        row["b_lo"], row["b_hi"] = other.get("ci") or (None, None)
+        row.update(verdict_a=claim["verdict"], verdict_b=other["verdict"], agree=claim["verdict"] == other["verdict"])
+        rows.append(row)
+    return rows
+
+
+def build_agreement(run_a: str | Path, run_b: str | Path, out_md: str | Path) -> Path:
+    """Write a page on how far two runs of a suite agree, and the whole comparison as CSV beside it.
+
+    Returns:
+        The page, `out_md`.
+    """
+    from bench.report._agreement import agreement_page
+    from bench.store import write_atomic
+
+    a, b, page = Run(run_a), Run(run_b), Path(out_md)
+    compared = agreement(a, b)
+    write_atomic(page.with_suffix(".csv"), compared.to_csv(index=False, lineterminator="\n"))
+    write_atomic(page, agreement_page(a, b, compared))
+    return page

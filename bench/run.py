@@ -1,0 +1,358 @@
+"""Run a suite: plan, then cell by cell, then claims and summary; resumable, one atomic write a cell."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import bundle, registry
+from bench.claims import Arm, CellData, family_frontier, judge_claims
+from bench.errors import BundleError
+from bench.evaluate import evaluate, per_query_frame
+from bench.metrics.measured import Measured, Metric
+from bench.plan import Cell, Plan, group_cells, metric_finder, nfe
+from bench.provenance import Phases, provenance
+from bench.queries import QuerySource
+from bench.store import Cache, content_key, ensure_writable, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.suite import Suite
+    from bench.tasks import NegationTask, RetrievalTask
+
+__all__ = ["RunOptions", "run_suite"]
+
+SUMMARY_VERSION = 1
+NEAR_CHANCE = 1.5  # a probe below this multiple of chance, and less than 5 points above it, encodes nothing useful
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How and where a suite is run; none of it changes a number, except through `threads` in the last digits."""
+
+    out: Path
+    cache_dir: Path
+    threads: int = 1
+    device: str = "cpu"
+    fresh: bool = False
+    verbosity: int = 0
+
+
+@dataclass
+class _Progress:
+    """Tells a listener how far the run is."""
+
+    total: int
+    tick: Callable[[int, int, str], None] | None
+    done: int = 0
+    label: str = ""
+
+    def cell(self, label: str) -> None:
+        self.label = label
+        self._tell(label)
+
+    def finished(self) -> None:
+        self.done += 1
+        self._tell(self.label)
+
+    def busy(self, what: str) -> None:
+        self._tell(f"{self.label}: {what}")
+
+    def _tell(self, text: str) -> None:
+        if self.tick:
+            self.tick(self.done, self.total, text)
+
+
+@dataclass
+class _Group:
+    """Cells that share dataset, retriever and seed; the task behind them is built only when one must be computed."""
+
+    run: _Run
+    cells: Sequence[Cell]
+
+    @cached_property
+    def task(self) -> RetrievalTask | NegationTask:
+        return self.run.build_task(self.cells[0])
+
+    def measure(self, cell: Cell) -> Measured:
+        from bench.tasks import RetrievalTask
+
+        modifier = None if cell.modifier == "none" else self.run.modifier(cell)
+        if isinstance(self.task, RetrievalTask):
+            return self.task.measure(modifier, cell.strength, cell.guidance)
+        return self.task.measure(modifier, cell.strength, cell.guidance, cell.with_spread)
+
+
+class _Run:
+    """One run of a suite into one folder."""
+
+    def __init__(self, suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None) -> None:
+        self.suite, self.options = suite, options
+        self.plan = Plan(suite, options.device)
+        self.cache = Cache(options.cache_dir)
+        self.find_metric = metric_finder()
+        self.metrics: dict[str, Metric] = {key: self.find_metric(key) for key in suite.metrics}
+        self.phases = Phases()
+        self.progress = _Progress(len(self.plan.cells), tick)
+        self._tasks: dict[str, Any] = {}
+
+    @cached_property
+    def run_id(self) -> str:
+        return content_key({"suite": self.suite.resolved(), "digests": self.plan.digests()})[:12]
+
+    @cached_property
+    def folder(self) -> Path:
+        return self.options.out / self.suite.name.replace("-", "_") / self.run_id
+
+    def modifier(self, cell: Cell) -> Any:
+        return registry.modifiers.get(cell.modifier)(**cell.options)
+
+    # --- building what a cell needs --------------------------------------------------------------------------------
+
+    def _source(self, retriever: str) -> QuerySource:
+        part = self.plan.retrievers[retriever]
+        return QuerySource(part, part.space, self.cache, self.progress.busy)
+
+    def _dataset(self, cell: Cell) -> tuple[Any, Any, Any]:
+        from bench.tasks import gallery_of
+
+        key = f"{cell.dataset}|{cell.space}"
+        if key not in self._tasks:
+            ref = next(r for r in self.suite.datasets if r.id == cell.dataset)
+            source = self.plan.datasets[cell.dataset]
+            dataset = source.load(**ref.options)
+            space = self.plan.space(self._encoder(cell.retriever))
+            self._tasks[key] = (dataset, gallery_of(dataset, source, space), space)
+        return self._tasks[key]
+
+    def _encoder(self, retriever: str) -> str:
+        refs = [*self.suite.retrievers, *self.suite.replicates]
+        return next(ref.space for ref in refs if ref.id == retriever)
+
+    def build_task(self, cell: Cell) -> RetrievalTask | NegationTask:
+        from bench.protocols import Sampling
+        from bench.tasks import NegationTask, RetrievalTask, Spread
+
+        settings = self.suite.settings
+        dataset, gallery, space = self._dataset(cell)
+        sampling = Sampling(settings.sampler, settings.guidance, settings.samples, cell.seed)
+        source = self._source(cell.retriever)
+        if self.suite.prompt_set is None:
+            return RetrievalTask(dataset, gallery, source, sampling, settings.queries)
+        negatives = self.suite.prompt_set.to_negatives()
+        pairs_key = f"pairs|{cell.dataset}|{cell.seed}"
+        if pairs_key not in self._tasks:
+            selection = self.suite.selection
+            chooser = self._source(self.suite.retrievers[0].id)
+            chosen_with = Sampling(settings.sampler, settings.guidance, settings.samples, selection.seed + cell.seed)
+            self._tasks[pairs_key] = NegationTask.choose(
+                dataset, gallery, chooser, negatives, chosen_with,
+                candidates=settings.candidates, per_negative=max(1, settings.queries // len(negatives)),
+            )  # fmt: skip
+        spread = Spread(settings.diversity_samples, settings.diversity_queries)
+
+        def modifier_like(name: str) -> Any:
+            return registry.modifiers.get(name)()
+
+        return NegationTask(
+            dataset, gallery, source, negatives, self._tasks[pairs_key], sampling, spread,
+            space.pooled("jam-train"), modifier_like,
+        )  # fmt: skip
+
+    # --- cells -----------------------------------------------------------------------------------------------------
+
+    def execute(self) -> Path:
+        ensure_writable(self.options.out, "--out")
+        ensure_writable(self.options.cache_dir, "BENCH_CACHE_DIR")
+        problems = bundle.check(sorted(self.plan.bundle_files()))
+        if problems:
+            raise BundleError("\n".join(problems))
+        (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+        self._write_resolved()
+        entries: list[dict[str, Any]] = []
+        data: list[CellData] = []
+        for cells in group_cells(self.plan.cells).values():
+            group = _Group(self, cells)
+            for cell in cells:
+                self.progress.cell(_label(cell))
+                with self.phases.cell(cell.key):
+                    entry, frame = self._cell(cell, group)
+                entries.append(entry)
+                data.append(CellData(cell, frame, entry["n_gallery"], lambda g=group, c=cell: g.measure(c)))
+                self.progress.finished()
+        with self.phases.phase("claims"):
+            judged = self._cached_json("claims", [cell.key for cell in self.plan.cells], lambda: self._judge(data))
+        self._write_summary(entries, judged)
+        write_atomic(self.folder / "provenance.json", json.dumps(provenance(self), indent=1, sort_keys=True) + "\n")
+        return self.folder
+
+    def _cell(self, cell: Cell, group: _Group) -> tuple[dict[str, Any], pd.DataFrame]:
+        """A cell from the run's folder, else from the cache, else computed; always left in both."""
+        import pandas as pd
+
+        entry_file = self.folder / "cells" / f"{cell.key}.json"
+        frame_file = self.folder / "per_query" / f"{cell.key}.parquet"
+        if not self.options.fresh and entry_file.exists() and frame_file.exists():
+            try:
+                return json.loads(entry_file.read_text()), pd.read_parquet(frame_file)
+            except (ValueError, OSError):
+                pass  # cut short by something that is not us: made again below
+        stored = self.cache.read("cells", cell.key, ".json"), self.cache.read("cells", cell.key, ".parquet")
+        if self.options.fresh or stored[0] is None or stored[1] is None:
+            stored = self._compute(cell, group)
+            self.cache.write("cells", cell.key, ".parquet", stored[1])
+            self.cache.write("cells", cell.key, ".json", stored[0])
+        write_atomic(frame_file, stored[1])
+        write_atomic(entry_file, stored[0])
+        return json.loads(stored[0]), pd.read_parquet(io.BytesIO(stored[1]))
+
+    def _compute(self, cell: Cell, group: _Group) -> tuple[bytes, bytes]:
+        measured = group.measure(cell)
+        with self.phases.phase("metrics"):
+            task = group.task
+            frame = per_query_frame(measured, self.metrics, task.labels, task.gallery.track_ids)
+            values = evaluate(measured, self.metrics, frame)
+        part = self.plan.retrievers[cell.retriever]
+        steps = int(self.suite.settings.sampler.rsplit("-", 1)[1])
+        modifier = None if cell.modifier == "none" else self.modifier(cell)
+        entry = {
+            "key": cell.key, "dataset": cell.dataset, "dataset_name": cell.dataset_name,
+            "data_fingerprint": task.dataset.fingerprint, "space": cell.space,
+            "encoder_digest": self.plan.space(self._encoder(cell.retriever)).digest(), "retriever": cell.retriever,
+            "modifier": cell.modifier, "params": dict(cell.params), "seed": cell.seed, "n_queries": len(frame),
+            "n_gallery": measured.n_gallery, "protocol": "track",
+            "nfe": nfe(cell, modifier, steps, part.deterministic), "replicate": cell.replicate, "metrics": values,
+            "floors": getattr(task, "floors", {}),
+        }  # fmt: skip
+        buffer = io.BytesIO()
+        _to_parquet(frame, buffer)
+        return (json.dumps(entry, sort_keys=True, allow_nan=False) + "\n").encode(), buffer.getvalue()
+
+    # --- claims and summary ----------------------------------------------------------------------------------------
+
+    def _cached_json(self, kind: str, keys: list[str], compute: Callable[[], Any]) -> Any:
+        described = {"kind": kind, "cells": keys, "claims": [c.model_dump(mode="json") for c in self.suite.claims]}
+        key = content_key({**described, "version": 1})
+        stored = None if self.options.fresh else self.cache.read(kind, key, ".json")
+        if stored is None:
+            stored = json.dumps(compute(), sort_keys=True, allow_nan=False).encode()
+            self.cache.write(kind, key, ".json", stored)
+        return json.loads(stored)
+
+    def _judge(self, data: list[CellData]) -> dict[str, Any]:
+        main = self.suite.retrievers[0].id
+        seed = self.suite.seeds[0]
+        judged = {}
+        for ref in [self.suite.retrievers[0], *self.suite.replicates]:
+            own = [d for d in data if d.cell.seed == seed and (d.cell.retriever == ref.id or not self.suite.prompt_set)]
+            judged[ref.id] = judge_claims(self.suite.claims, own, ref.id, self.find_metric)
+        for position, claim in enumerate(judged[main]):
+            claim["stability"] = {name: verdicts[position]["verdict"] for name, verdicts in judged.items()}
+        return {"claims": judged[main], "families": list(self._families(data, main, seed))}
+
+    def _families(self, data: list[CellData], retriever: str, seed: int) -> Iterator[dict[str, Any]]:
+        """The removal–kept frontier of every modifier that was swept."""
+        if "kept@10" not in self.metrics or "removal@10" not in self.metrics:
+            return
+        own = [d for d in data if d.cell.retriever == retriever and d.cell.seed == seed]
+        swept: dict[str, list[CellData]] = {}
+        for d in own:
+            if d.cell.modifier != "none":
+                swept.setdefault(json.dumps([d.cell.dataset, d.cell.modifier, dict(d.cell.options)]), []).append(d)
+        for members in swept.values():
+            cell = members[0].cell
+            base = next(d for d in own if d.cell.is_default and d.cell.dataset == cell.dataset)
+            yield {
+                "dataset": cell.dataset, "space": cell.space, "retriever": retriever, "modifier": cell.modifier,
+                "params": dict(cell.options), "seed": seed, **family_frontier(Arm(tuple(members), base)),
+            }  # fmt: skip
+
+    def _write_resolved(self) -> None:
+        from ruamel.yaml import YAML
+
+        text = io.StringIO()
+        YAML(typ="safe", pure=True).dump(self.suite.resolved(), text)
+        write_atomic(self.folder / "suite.resolved.yaml", text.getvalue())
+
+    def _write_summary(self, entries: list[dict[str, Any]], judged: Mapping[str, Any]) -> None:
+        info = {key: metric.info() for key, metric in self.metrics.items()}
+        for entry in entries:
+            for key, value in entry.pop("floors", {}).items():
+                if key in info:
+                    info[key].setdefault("floor", value)
+        probes = {space.name: space.probes() for space in self.plan.spaces.values()}
+        summary = {
+            "schema_version": SUMMARY_VERSION, "suite": self.suite.name, "title": self.suite.title,
+            "profile": self.suite.profile, "preset": self.suite.preset, "cells": entries, "metric_info": info,
+            "families": judged["families"], "claims": judged["claims"], "space_probes": probes,
+            "not_encoded": self._not_encoded(probes),
+        }  # fmt: skip
+        write_atomic(
+            self.folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        )
+
+    def _not_encoded(self, probes: Mapping[str, Any]) -> list[str]:
+        """Attributes that a probe cannot read from the first retriever's space (PROTOCOL.md 2)."""
+        own = probes[self.plan.space(self.suite.retrievers[0].space).name].get("sd", {})
+        return sorted(
+            name for name, probe in own.items()
+            if probe["accuracy"] < NEAR_CHANCE * probe["chance"] and probe["accuracy"] - probe["chance"] < 0.05
+        )  # fmt: skip
+
+
+def _label(cell: Cell) -> str:
+    options = " ".join(f"{v}" for v in cell.options.values())
+    strength = "" if cell.strength is None else f" {cell.strength:g}"
+    guidance = f" guidance {cell.guidance:g}" if cell.modifier == "none" and cell.guidance is not None else ""
+    return " ".join(f"{cell.dataset} {cell.retriever} {cell.modifier} {options}{strength}{guidance}".split())
+
+
+def _to_parquet(frame: pd.DataFrame, target: io.BytesIO) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"schema_version": b"1"})
+    pq.write_table(table, target, compression="zstd")
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Thread count of BLAS and OpenMP here and in libraries loaded later (torch reads the variables)."""
+    from threadpoolctl import threadpool_limits
+
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(count)))
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def run_suite(suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None = None) -> Path:
+    """Run a suite and return the folder of its results.
+
+    Args:
+        suite: a validated suite (`bench.suite.load_suite`).
+        options: where and how.
+        tick: called with (cells done, cells in all, what is being done).
+
+    Raises:
+        UserError: a part, a bundle file or a folder is not usable; nothing is left half-written.
+    """
+    with _threads(options.threads):
+        return _Run(suite, options, tick).execute()

@@ -1,0 +1,98 @@
+"""Settings of a command and where each comes from: the command line, else the environment, else a default.
+
+The suite and the profile come after these: they decide what a run is, the settings only where and how it runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+
+__all__ = ["Settings", "physical_cores", "read_settings"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how a command runs."""
+
+    out: Path
+    """Folder of results."""
+    cache_dir: Path
+    data_dir: Path | None
+    """Folder of datasets that do not come with the harness."""
+    threads: int
+    device: str
+    offline: bool
+
+
+def physical_cores() -> int:
+    """Cores without hyper-threads, at most what this process may use; at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return allowed
+    cores = set()
+    for block in text.split("\n\n"):
+        fields = dict(line.split(":", 1) for line in block.splitlines() if ":" in line)
+        found = {key.strip(): value.strip() for key, value in fields.items()}
+        if "core id" in found:
+            cores.add((found.get("physical id"), found["core id"]))
+    return max(1, min(allowed, len(cores) or allowed))
+
+
+def read_settings(
+    *,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings from flags, then BENCH_OUT, BENCH_CACHE_DIR, BENCH_DATA_DIR, BENCH_THREADS, BENCH_OFFLINE.
+
+    Args:
+        out, threads, device: what the command line gave, None where it gave nothing.
+        environment: variables; the process's own by default.
+
+    Raises:
+        UserError: a value that cannot be; the message names the flag or variable.
+    """
+    env = os.environ if environment is None else environment
+    chosen = device or "auto"
+    if chosen.split(":")[0] not in DEVICES:
+        raise UserError(f"--device {chosen}: choose one of {', '.join(DEVICES)}")
+    return Settings(
+        out=Path(out or env.get("BENCH_OUT") or "results"),
+        cache_dir=_cache_dir(env),
+        data_dir=Path(env["BENCH_DATA_DIR"]) if env.get("BENCH_DATA_DIR") else None,
+        threads=_threads(threads, env),
+        device=chosen,
+        offline=env.get("BENCH_OFFLINE", "").lower() in ("1", "true", "yes", "on"),
+    )
+
+
+def _cache_dir(env: Mapping[str, str]) -> Path:
+    if env.get("BENCH_CACHE_DIR"):
+        return Path(env["BENCH_CACHE_DIR"])
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("gdr-bench", appauthor=False))
+
+
+def _threads(given: int | None, env: Mapping[str, str]) -> int:
+    if given is not None:
+        if given < 1:
+            raise UserError(f"--threads {given}: must be at least 1")
+        return given
+    text = env.get("BENCH_THREADS")
+    if not text:
+        return physical_cores()
+    if not text.isdigit() or int(text) < 1:
+        raise UserError(f"BENCH_THREADS={text}: must be a whole number of at least 1")
+    return int(text)

@@ -41,7 +41,6 @@ class Definition:
             own = max(texts, key=len, default="")
         return first_line(self.after or own or ast.get_docstring(self.tree) or "")
 
-
     def argument(self, place: int, name: str) -> str | None:
         """A text given to the call that makes a constant, by place or by name; None where it is not plain text."""
         call = self.node.value if isinstance(self.node, (ast.Assign, ast.AnnAssign)) else None

@@ -1,4 +1,4 @@
-"""What a suite file and a profile may say (CONTRACT.md, "The suite file"), as pydantic models; and their JSON schema."""
+"""What a suite file and a profile may say, as pydantic models; and their JSON schema."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class ModifierSpec(PartSpec):
     registry = modifiers
     strength: Annotated[tuple[Strength, ...] | None, BeforeValidator(_one_or_more), Field(min_length=1)] = None
     primary: Strength | None = None
-    """The strength at which spread is measured too; without it 2 (the authors' guidance 3), or the middle of the sweep."""
+    """The strength at which spread is measured too; by default 2 (the authors' guidance 3), else the sweep's middle."""
 
 
 class Knobs(Strict):

@@ -1,4 +1,4 @@
-"""From what a suite file says to what is run: roles looked up in the profile, names in the registries, references checked."""
+"""From what a suite file says to what is run: roles by the profile, names by the registries, references checked."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from bench._suite_file import (
     SuiteFile,
 )
 from bench._validation import Problems, Strict
+from bench.errors import UserError
 
 __all__ = ["Claim", "DatasetRef", "ModifierRow", "Resolver", "RetrieverRef"]
 
@@ -133,7 +134,9 @@ class Resolver:
             return None
         role = self.profile.retrievers.get(spec.id or spec.name)
         if role is not None and role.name != spec.name:
-            self.problems.add(path, f"id {spec.id!r} is a {role.name!r} in profile {self.profile.name!r}, not a {spec.name!r}")
+            self.problems.add(
+                path, f"id {spec.id!r} is a {role.name!r} in profile {self.profile.name!r}, not a {spec.name!r}"
+            )
             return None
         space = spec.space or (role.space if role else None) or self._only_space(path, spec)
         if space is None:
@@ -165,7 +168,8 @@ class Resolver:
         close = registry.nearest(given, known)
         hint = f"did you mean {close!r}?" if close else f"known: {', '.join(known)}"
         self.problems.add(
-            path, f"profile {self.profile.name!r} has no retriever {given!r}; {hint} (or give `space` and `weights` here)"
+            path,
+            f"profile {self.profile.name!r} has no retriever {given!r}; {hint} (or give `space` and `weights` here)",
         )
 
     def _encoder(self, space: str) -> str:
@@ -174,7 +178,7 @@ class Resolver:
 
     def modifiers(self) -> tuple[ModifierRow, ...]:
         """The grid, row by row."""
-        found = []
+        found: list[ModifierRow] = []
         for place, spec in enumerate(self.suite.modifiers):
             if spec.name not in registry.modifiers:
                 self._unknown(("modifiers", place, "name"), registry.modifiers, spec.name, ())
@@ -182,15 +186,25 @@ class Resolver:
             like = spec.options.get("like")
             if like is not None and like not in registry.modifiers:
                 self._unknown(("modifiers", place, "like"), registry.modifiers, str(like), ())
+            self._construct(("modifiers", place), spec)
             strengths: tuple[float | None, ...] = spec.strength or (None,)
             if spec.primary is not None and spec.primary not in strengths:
                 self.problems.add(("modifiers", place, "primary"), f"{spec.primary:g} is not among its strengths")
             row = ModifierRow(spec.id or spec.name, spec.name, spec.options, strengths, _primary(spec))
             same = [r for r in found if (r.name, r.options) == (row.name, row.options)]
             if any(set(r.strengths) & set(row.strengths) for r in same):
-                self.problems.add(("modifiers", place), f"{spec.name!r} with these options and strengths is listed twice")
+                self.problems.add(
+                    ("modifiers", place), f"{spec.name!r} with these options and strengths is listed twice"
+                )
             found.append(row)
         return tuple(found)
+
+    def _construct(self, path: Path, spec: ModifierSpec) -> None:
+        """Make the modifier once: it knows which values its options may have."""
+        try:
+            registry.modifiers.get(spec.name)(**spec.options)
+        except (UserError, TypeError, ValueError) as error:
+            self.problems.add(path, str(error))
 
     def claims(self) -> tuple[Claim, ...]:
         """The claims; every reference to a metric, a cell or another claim must exist in the suite."""
@@ -218,7 +232,9 @@ class Resolver:
     def _check_claim_metric(self, path: Path, spec: ClaimSpec) -> None:
         if spec.metric in (*self.suite.metrics, *CLAIM_ONLY_METRICS):
             return
-        problem = metric_problem(spec.metric) or f"metric {spec.metric!r} is not among the suite's `metrics`; add it there"
+        problem = (
+            metric_problem(spec.metric) or f"metric {spec.metric!r} is not among the suite's `metrics`; add it there"
+        )
         self.problems.add((*path, "metric"), problem)
 
     def _side(self, path: Path, side: ClaimSide, claim: ClaimSpec) -> dict[str, Any]:
@@ -230,7 +246,9 @@ class Resolver:
         if side.modifier not in (None, "none"):
             self._check_modifier(path, side)
         if side.strength is not None and claim.at == "equal-removal":
-            self.problems.add((*path, "strength"), "a comparison at equal removal runs over the sweep; remove the strength")
+            self.problems.add(
+                (*path, "strength"), "a comparison at equal removal runs over the sweep; remove the strength"
+            )
         selector = side.model_dump(exclude_none=True, exclude={"times"}) | dict(side.options)
         if side.space is not None:
             selector["space"] = self._encoder(side.space)
@@ -251,11 +269,15 @@ class Resolver:
             return
         rows = [s for s in self.suite.modifiers if s.name == side.modifier and _agrees(s.options, side.options)]
         if not rows:
-            self.problems.add(path, f"no row of `modifiers` is a {side.modifier!r} with {dict(side.options)}; add it there")
+            self.problems.add(
+                path, f"no row of `modifiers` is a {side.modifier!r} with {dict(side.options)}; add it there"
+            )
         elif side.strength is not None and not any(side.strength in (row.strength or ()) for row in rows):
             swept = sorted({value for row in rows for value in row.strength or ()})
             listed = ", ".join(f"{value:g}" for value in swept) or "none"
-            self.problems.add((*path, "strength"), f"{side.strength:g} is not among the strengths of {side.modifier!r} ({listed})")
+            self.problems.add(
+                (*path, "strength"), f"{side.strength:g} is not among the strengths of {side.modifier!r} ({listed})"
+            )
 
 
 def _agrees(options: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

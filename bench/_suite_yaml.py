@@ -54,7 +54,7 @@ class Document:
             step = self._step(at, part, dotted)
             steps.append(step)
             if place == len(parts) - 1:
-                at[step] = value
+                at[step] = value  # type: ignore[index]
             elif isinstance(at, dict):
                 at = at.setdefault(str(step), {})
             else:
@@ -85,7 +85,9 @@ class Document:
         """The plain data at a path, or None."""
         value: Any = self.data
         for step in path:
-            if (isinstance(value, dict) and isinstance(step, str) and step in value) or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+            if (isinstance(value, dict) and isinstance(step, str) and step in value) or (
+                isinstance(value, list) and isinstance(step, int) and step < len(value)
+            ):
                 value = value[step]
             elif not isinstance(step, int):
                 return None
@@ -101,7 +103,9 @@ class Document:
             if isinstance(step, int) and not isinstance(plain, list):
                 continue
             real.append(step)
-            if (isinstance(node, CommentedMap) and step in node) or (isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node)):
+            if (isinstance(node, CommentedMap) and step in node) or (
+                isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node)
+            ):
                 position = node.lc.data.get(step) if node.lc.data else None
                 line = position[0] + 1 if position else line
                 node = node[step]
@@ -140,7 +144,7 @@ def read_yaml(file: Path) -> Document:
     """Read a file that holds one mapping.
 
     Raises:
-        UserError: it cannot be read, is too large, too deep, has too many aliases, a tag, a duplicate key, or is not YAML.
+        UserError: it cannot be read, is no YAML, too large or deep, or has a duplicate key, a tag, too many aliases.
     """
     shown = _shown(file)
     try:

@@ -111,16 +111,20 @@ def _shown(value: Any) -> str:
 
 def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[Strict] | None:
     """The model of the mapping at a path of keys and places."""
-    annotation: Any = model
+    current: Any = model
+    by_name = False  # the next step is a name that the user chose, in dict[str, Model]
     for step in path:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            field = annotation.model_fields.get(str(step))
-            if field is None:
-                return None
-            annotation = field.annotation
-        inner = _inner_model(annotation)
-        annotation = inner if inner is not None else annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Strict) else None
+        if by_name or isinstance(step, int):
+            by_name = False
+            continue
+        field = current.model_fields.get(step)
+        if field is None:
+            return None
+        by_name = typing.get_origin(field.annotation) is dict
+        current = _inner_model(field.annotation)
+        if current is None:
+            return None
+    return current if issubclass(current, Strict) else None
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:

@@ -6,13 +6,14 @@ The suite and the profile come after these: they decide what a run is, the setti
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UserError
 
-__all__ = ["Settings", "physical_cores", "read_settings"]
+__all__ = ["Settings", "physical_cores", "read_settings", "resolve_device"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -96,3 +97,26 @@ def _threads(given: int | None, env: Mapping[str, str]) -> int:
     if not text.isdigit() or int(text) < 1:
         raise UserError(f"BENCH_THREADS={text}: must be a whole number of at least 1")
     return int(text)
+
+
+def resolve_device(device: str) -> str:
+    """The device that `auto` means here: a GPU where there is one, else cpu.
+
+    Raises:
+        UserError: a device was named that this machine does not have.
+    """
+    if device == "cpu" or (device == "auto" and not _gpu_likely()):
+        return "cpu"
+    import torch
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next((name for name, there in present.items() if there), "cpu")
+    if not present.get(device.split(":")[0], False):
+        raise UserError(f"--device {device}: this machine, or this build of torch, has none; use --device cpu")
+    return device
+
+
+def _gpu_likely() -> bool:
+    """Whether it is worth importing torch to ask."""
+    return sys.platform != "linux" or any(Path(name).exists() for name in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))

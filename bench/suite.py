@@ -198,3 +198,7 @@ def _prompts(parsed: SuiteFile, document: Document, problems: Problems) -> Promp
         return None
 
 
+if __name__ == "__main__":  # python -m bench.suite > suites/schema.json
+    import json
+
+    print(json.dumps(json_schema(), indent=1, sort_keys=True))

@@ -234,7 +234,7 @@ class NegationTask:
             targets=self.targets,
             negated=self.negated,
             before_top=self._top_at(before),
-            kept=kept_at_k(top, self._stated) / self._oracle_kept,
+            kept=np.divide(kept_at_k(top, self._stated), self._oracle_kept, where=self._oracle_kept > 0, out=np.full(len(top), np.nan)),
             references=self.references,
             diversity_rows=self.spread_rows if with_spread else None,
             diversity=spread,

@@ -63,11 +63,10 @@ def _maker(entry: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
 
 
 def part_fingerprint(name: str, recipe: Mapping[str, Mapping[str, Any]]) -> str:
-    """Hash of a part's entry, its maker's `version`, and the fingerprints of what it needs."""
+    """Hash of a part's entry (raise its `version` when its maker's output changes) and of what it needs."""
     entry = recipe[name]
     described = {
         "entry": entry,
-        "version": getattr(_maker(entry), "version", 1),
         "needs": [part_fingerprint(need, recipe) for need in entry.get("needs", ())],
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -162,7 +161,7 @@ def build(
         if _is_done(name, fingerprint, state, work, out):
             print(f"{name}: unchanged, skipped", flush=True)
             continue
-        params = {key: value for key, value in entry.items() if key not in ("make", "needs")}
+        params = {key: value for key, value in entry.items() if key not in ("make", "needs", "version")}
         start = time.monotonic()
         with _progress(name) as report:
             context = BuildContext(name, work, out, threads, device, report, recipe)
@@ -202,12 +201,13 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("build/bundle"))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
     args = parser.parse_args()
     import torch
 
     torch.set_num_threads(args.threads)
     try:
-        build(args.part, out=args.out, work=args.work, threads=args.threads, device=args.device)
+        build(args.part, out=args.out, work=args.work, threads=args.threads, device=args.device, recipe_file=args.recipe)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

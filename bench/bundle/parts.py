@@ -51,11 +51,11 @@ def _render_chunk(job: tuple[str, str, int, int]) -> tuple[int, np.ndarray]:
         return start, LogMel(config)(torch.from_numpy(waves)).numpy().astype(np.float16)
 
 
-def make_mel(context: BuildContext, *, dataset: str, split: str) -> dict[str, Any]:
-    """Render every track of a split and keep its log-mel."""
+def make_mel(context: BuildContext, *, dataset: str, split: str, limit: int | None = None) -> dict[str, Any]:
+    """Render every track of a split (or the first `limit`) and keep its log-mel."""
     from bench.datasets.gmcaps.corpus import DOMAINS
 
-    total = DOMAINS[dataset].sizes[split]
+    total = min(limit or DOMAINS[dataset].sizes[split], DOMAINS[dataset].sizes[split])
     jobs = [(dataset, split, i, min(i + CHUNK, total)) for i in range(0, total, CHUNK)]
     file = mel_file(f"{dataset}-{split}")
     mels: np.ndarray | None = None
@@ -76,7 +76,12 @@ def make_mel(context: BuildContext, *, dataset: str, split: str) -> dict[str, An
 
 
 def make_data(
-    context: BuildContext, *, evaluation: list[str], training: list[str], captions_per_track: int
+    context: BuildContext,
+    *,
+    evaluation: list[str],
+    training: list[str],
+    captions_per_track: int,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Truth and captions: Parquet in the bundle for evaluation splits, JSON in the work folder for training splits."""
     from bench.datasets.gmcaps import corpus
@@ -84,7 +89,7 @@ def make_data(
 
     files, work_files, counts = [], [], {}
     for at, name in enumerate(evaluation):
-        tracks = corpus.tracks(*name.split("-"))
+        tracks = corpus.tracks(*name.split("-"))[:limit]
         for kind, frame in (("truth", corpus.truth_frame(tracks)), ("captions", caption_frame(tracks))):
             file = f"{kind}-{name}.parquet"
             frame.to_parquet(context.bundle_file(file), compression="zstd", index=False)
@@ -92,7 +97,7 @@ def make_data(
             counts[f"{kind} {name}"] = len(frame)
         context.report(at + 1, len(evaluation) + len(training), name)
     for at, name in enumerate(training):
-        tracks = corpus.tracks(*name.split("-"))
+        tracks = corpus.tracks(*name.split("-"))[:limit]
         texts = [[corpus.captions(t, variant=v)[0].text for v in range(captions_per_track)] for t in tracks]
         file = f"captions-{name}.json"
         context.work_file(file).write_text(json.dumps(texts))

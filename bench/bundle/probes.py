@@ -37,7 +37,7 @@ def probe_space(pooled: Mapping[str, np.ndarray]) -> dict[str, Any]:
     for domain, (train, test) in DOMAINS.items():
         truth = {}
         for split in (train, test):
-            tracks = corpus.tracks(*split.split("-"))
+            tracks = corpus.tracks(*split.split("-"))[: len(pooled[split])]
             frame = corpus.truth_frame(tracks)
             frame["tempo"] = [t.attributes.tempo for t in tracks]
             truth[split] = frame

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.errors import BenchError, EnvironmentFailure, UserError
+from bench.store import write_atomic
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from bench.datasets.gmcaps.corpus import Domain, Track
 
 __all__ = ["app"]
+
+
+class CorpusMismatch(BenchError):
+    """What was rebuilt differs from what the bundle holds."""
+
+    exit_code = 2
+
 
 app = typer.Typer(help="Render, describe and verify datasets.", no_args_is_help=True)
 
@@ -93,15 +101,11 @@ def render(
         else:
             with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
                 lines = list(_progress(pool.map(_write_wav, jobs, chunksize=8), total))
-        partial = out / ".manifest.jsonl.partial"
-        partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        os.replace(partial, out / "manifest.jsonl")
+        write_atomic(out / "manifest.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     except FileExistsError as error:
         raise UserError(f"{error.filename}: not a folder; give another one with --out") from error
     except OSError as error:
-        raise EnvironmentFailure(
-            f"could not write below {out}: {error}; free some space or give another --out"
-        ) from error
+        raise EnvironmentFailure(f"{out}: cannot write ({error}); free some space or give another --out") from error
     typer.echo(f"{total} tracks of gmcaps/{domain.name} ({split}): {out / 'manifest.jsonl'}")
 
 
@@ -172,15 +176,9 @@ def verify(
         raise UserError(f"gmcaps/{domain.name}: the bundle has no latents in {space} to compare with")
     worst_track, worst = min(found, key=lambda pair: pair[1])
     if not worst >= _LOWEST_COSINE:
-        raise BenchMismatch(
+        raise CorpusMismatch(
             f"gmcaps/{domain.name}: {worst_track} has cosine {worst:.4f} to its bundled {space} latent "
             f"(at least {_LOWEST_COSINE} is expected); compare the versions of tinysoundfont, numpy and scipy "
             "with those in the bundle's manifest"
         )
     typer.echo(f"gmcaps/{domain.name}: {len(found)} tracks in {space}, lowest cosine {worst:.6f} ({worst_track})")
-
-
-class BenchMismatch(BenchError):
-    """What was rebuilt differs from what the bundle holds."""
-
-    exit_code = 2

@@ -220,9 +220,10 @@ def at_removal(removal: Any, values: Any, target: Any) -> np.ndarray:
     t = np.asarray(target, dtype=np.float64)[..., None]
     if x.shape[-1] == 1:
         x, y = np.repeat(x, 2, axis=-1), np.repeat(y, 2, axis=-1)
-    x, y, t = np.broadcast_arrays(x, y, t[..., :1] if x.ndim else t)
+    x, y, t = np.broadcast_arrays(x, y, t)
+    low, high = np.minimum(x[..., :-1], x[..., 1:]), np.maximum(x[..., :-1], x[..., 1:])
+    inside = (low <= t[..., 1:]) & (t[..., 1:] <= high)
     t = t[..., 0]
-    inside = (np.minimum(x[..., :-1], x[..., 1:]) <= t[..., None]) & (t[..., None] <= np.maximum(x[..., :-1], x[..., 1:]))
     first = inside.argmax(axis=-1)[..., None]
     x0, x1 = (np.take_along_axis(x, first + i, -1)[..., 0] for i in (0, 1))
     y0, y1 = (np.take_along_axis(y, first + i, -1)[..., 0] for i in (0, 1))

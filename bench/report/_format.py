@@ -15,7 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Decimals by unit; other units (distances, effective numbers of items) get three significant digits.
-DECIMALS = {"%": 1, "cosine": 2, "share": 2}
+DECIMALS = {"%": 1, "cosine": 2, "share": 2, "effect": 3}
 PLACEBOS = frozenset({"irrelevant-negative", "random-direction"})
 #: Strength at which methods are printed side by side: the paper's guidance 3, and a fifth of the angle for slerp.
 PRIMARY = {"slerp": 0.2}

@@ -92,17 +92,12 @@ class Table:
         return buffer.getvalue()
 
     def tex(self) -> str:
-        """A booktabs tabular, as printed."""
-        from tabulate import tabulate
-
-        rows = [[_tex(content) for content in row] for row in self._printed()]
-        align = ["left" if self._is_text(i) else "right" for i in range(len(self.columns))]
-        body = tabulate(
-            rows, [_tex(c) for c in self.columns], "latex_booktabs_raw" if False else "latex_raw",
-            colalign=align, disable_numparse=True,
-        )  # fmt: skip
-        notes = "".join(f"% {_mark(i)} {note}\n" for i, note in enumerate(self.notes()))
-        return f"% {self.title}\n{notes}{body}\n"
+        """A booktabs tabular, as printed; footnotes as comments."""
+        align = "".join("l" if self._is_text(i) else "r" for i in range(len(self.columns)))
+        lines = [f"% {self.title}", *(f"% {_mark(i)} {note}" for i, note in enumerate(self.notes()))]
+        lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _tex_row(self.columns), r"\midrule"]
+        lines += [_tex_row(row) for row in self._printed()]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _mark(index: int) -> str:
@@ -125,6 +120,5 @@ def _tex(content: str) -> str:
     return escaped.replace("\0T", r"$\Delta_T$").replace("\0A", r"$\Delta_A$")
 
 
-def rows_of(rows: Sequence[Sequence[Entry]]) -> tuple[tuple[Entry, ...], ...]:
-    """Rows as a table holds them."""
-    return tuple(tuple(row) for row in rows)
+def _tex_row(row: Sequence[str]) -> str:
+    return " & ".join(map(_tex, row)) + r" \\"

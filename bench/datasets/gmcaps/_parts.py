@@ -74,10 +74,10 @@ def bass_notes(plan: Plan, seed: int) -> list[Note]:
 def _bass_pitch(plan: Plan, bar: int, step: int, tone: str) -> int:
     chord = plan.chord(bar, step)
     tones = sorted({t % 12 for t in chord.tones})
-    root = fit(plan.tonic + chord.root + plan.genre.bass_low, plan.genre.bass_low, plan.genre.bass_low + 11)
+    root = fit(plan.tonic + chord.root, plan.genre.bass_low, plan.genre.bass_low + 11)
     if tone == "w":
         ahead = plan.chord(bar + (step + 4) // 16, (step + 4) % 16)
-        target = fit(plan.tonic + ahead.root + plan.genre.bass_low, plan.genre.bass_low, plan.genre.bass_low + 11)
+        target = fit(plan.tonic + ahead.root, plan.genre.bass_low, plan.genre.bass_low + 11)
         return target - 1 if target >= root else target + 1
     third = next((t for t in tones if t in (3, 4)), 7)
     fifth = next((t for t in tones if t in (6, 7)), 7)
@@ -108,7 +108,11 @@ def _voicing(plan: Plan, bar: int, step: float, instrument: str, shift: int) -> 
     low, high = RANGES[instrument]
     chord = plan.chord(bar, step)
     if plan.genre.comp_kind == "power":
-        root = fit(plan.tonic + chord.root + plan.genre.comp_register - 12, max(low, 38), max(low, 38) + 14)
+        root = fit(
+            plan.tonic + chord.root,
+            max(low, plan.genre.comp_register - 12),
+            max(low, plan.genre.comp_register - 12) + 11,
+        )
         return sorted({fit(root + t, low, high) for t in chord.tones})
     middle = plan.genre.comp_register + plan.mood.register // 2 + shift
     middle = min(max(middle, low + 7), high - 7)

@@ -64,20 +64,20 @@ class GMCaps:
         if self.files()[0] not in bundle.manifest()["files"]:
             raise UserError(f"dataset {self.name} has no evaluation split in the bundle; use gmcaps/pc, gmcaps/sd or gmcaps/mc")
         truth = pd.read_parquet(bundle.path(self.files()[0]))
-        captions = self._restyled(style) if style else pd.read_parquet(bundle.path(self.files()[1]))
+        captions = self._restyled(style, len(truth)) if style else pd.read_parquet(bundle.path(self.files()[1]))
         content = hashlib.sha256(self.digest().encode())
         content.update("\n".join(captions["text"]).encode())
         captions = captions.assign(stated=[json.loads(s) for s in captions["stated"]])
         name = f"{self.name}@{style}" if style else self.name
         return Dataset(name, tuple(truth["track_id"]), captions, truth, content.hexdigest())
 
-    def _restyled(self, style: str) -> pd.DataFrame:
+    def _restyled(self, style: str, tracks: int) -> pd.DataFrame:
         from bench.datasets.gmcaps import corpus
         from bench.datasets.gmcaps.captions import STYLES
 
         if style not in STYLES:
             raise UserError(f"dataset {self.name}: unknown caption style {style!r} (known: {', '.join(STYLES)})")
-        return caption_frame(corpus.tracks(self.domain, self.split), style)
+        return caption_frame(corpus.tracks(self.domain, self.split)[:tracks], style)
 
 
 class WEB(GMCaps):

@@ -12,8 +12,8 @@ pop: pop | poppy | catchy radio | mainstream pop
 jazz: jazz | jazzy | swinging jazz | smoky-bar jazz
 blues: blues | bluesy | old blues | dusty blues
 folk: folk | folky | campfire | traditional folk
-country: country | country-style | cowboy | southern-style country
-classical: classical | orchestral-sounding | baroque-ish | classical-style
+country: country | country-sounding | cowboy | southern-style country
+classical: classical | orchestral-sounding | baroque-ish | classical-sounding
 house: house | electro dance | clubby EDM | Ibiza-style dance
 techno: techno | industrial dance | rave-like | hard electronic
 hip hop: hip hop | rap-style | hip-hop beat | boom bap
@@ -118,7 +118,7 @@ makes me think of {scene}, {mood} {genre}
 {verdict} {genre} {piece} with {lead}
 a {mood} {piece} with {ins}, {image}
 {genre}, {mood}, {adj}
-{adj} {piece} in a {genre} style, {mood} and {verdict}
+{adj} {piece} with a {genre} feel, {mood} and {verdict}
 starts with {lead}, {genre} feel
 a {verdict}, {mood} {piece}, {adv} {adj}
 one {lead} {part}, {mood} and {adj}, repeated {adv}
@@ -134,7 +134,7 @@ a {mood} {genre} {piece} that {verbs} and {verbs}
 
 _BODIES = """
  with {drums}
- and {drums}
+, with {drums}
 , {tempo}
 , {acc} in the background
 , with {bass} and {drums}
@@ -142,14 +142,14 @@ _BODIES = """
 the rhythm is {tempo}
 the mood is {mood}
 feels {mood}
-in a {genre} style
+with a {genre} feel
 later joined by {acc}
  played on {lead}
 , mostly {lead}
 , in {mode}
 {drums} in the back
-, {genre}-ish
-, and {acc}
+, kind of {genre}
+, plus {acc}
 """
 
 _FILLERS = """
@@ -164,7 +164,7 @@ I imagine {scene}
 the {part} {verbs} {adv}
 it {verbs} and {verbs}, {image}
 a bit {verdict}
- that {doto} the {part}
+, {doingto} the {part}
 makes you think of {people} {doing}
 feels like {doing} in {city}
  with a sense of {abstract}
@@ -192,7 +192,7 @@ DESCRIBER = StyleSource(
             """
 3* , no {xthing}
 2*  without {xthing}
-there is no {xthing}
+it has no {xthing}
  but not {xmood}
 , not too {xtempo}
 , not really {xgenre}
@@ -205,7 +205,7 @@ I can't hear any {xthing}
     },
     stated=(2, 2, 3, 3, 4),
     words=(6, 9, 12, 15, 18, 21, 25, 31, 48),
-    pools={"piece": "song | track | music | piece | tune | melody | instrumental | number | composition | jam"},
+    pools={"piece": "song | track | piece | tune | melody | instrumental | number | composition | jam"},
     family_share=0.25,
     zipf_offset=60.0,
     lower_start=0.075,

@@ -57,7 +57,7 @@ def gerund(verb: str) -> str:
         return verb[:-2] + "ying"
     if verb.endswith("e") and not verb.endswith(("ee", "ye", "oe")):
         return verb[:-1] + "ing"
-    if verb == "propel" or re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", verb):
+    if verb in ("propel", "underpin") or re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", verb):
         return verb + verb[-1] + "ing"
     return verb + "ing"
 

@@ -13,7 +13,7 @@ jazz: jazz | late-night jazz | swing jazz | straight-ahead bop | lounge jazz
 blues: blues | Chicago blues | roadhouse blues | twelve-bar blues
 folk: folk | roots folk | pastoral folk | singer-songwriter folk
 country: country | Americana | Nashville country | prairie country
-classical: classical | chamber-style | neoclassical | concert-hall classical | period classical
+classical: classical | chamber | neoclassical | concert-hall classical | period classical
 house: house | deep house | four-on-the-floor house | soulful house
 techno: techno | driving techno | minimal techno | warehouse techno
 hip hop: hip hop | boom bap | trap-inflected hip hop | urban hip hop

@@ -44,35 +44,35 @@ music box: music box | music box chimes | toy music box
 vibraphone: vibraphone | vibraphone mallets | vibes
 marimba: marimba | marimba mallets | wooden marimba
 organ: organ | organ keys | organ chords | sustained organ
-accordion: accordion | accordion melody | button accordion
-harmonica: harmonica | harmonica melody | wailing harmonica
+accordion: accordion | accordion chords | button accordion
+harmonica: harmonica | harmonica notes | wailing harmonica
 acoustic guitar: acoustic guitar | fingerpicked acoustic guitar | acoustic rhythm guitar | strummed acoustic guitar
-electric guitar: electric guitar | electric guitar melody | clean electric guitar | arpeggiated electric guitar
+electric guitar: electric guitar | electric guitar notes | clean electric guitar | arpeggiated electric guitar
 distorted guitar: distorted guitar | distorted electric guitar | overdriven electric guitar | aggressive guitar riffs
 violin: violin | solo violin | bowed violin | fiddle
 cello: cello | bowed cello | solo cello
 strings: strings | string section | sustained strings | orchestral strings
 harp: harp | harp arpeggios | harp plucks
 choir: choir | choir voices | choral harmony | harmonized choir vocals
-trumpet: trumpet | trumpet melody | solo trumpet
-trombone: trombone | trombone melody | low trombone
-brass section: brass section | brass melody | brass stabs | brass ensemble
-saxophone: saxophone | saxophone melody | saxophone solo | sax
-clarinet: clarinet | clarinet melody | woodwind clarinet
-flute: flute | flute melody | wooden flute
-pan flute: pan flute | pan pipes | pan flute melody
-synth lead: synth lead | synth lead melody | synthesizer lead | bright synth lead
+trumpet: trumpet | trumpet notes | solo trumpet
+trombone: trombone | trombone notes | low trombone
+brass section: brass section | brass hits | brass stabs | brass ensemble
+saxophone: saxophone | saxophone notes | saxophone solo | sax
+clarinet: clarinet | clarinet notes | woodwind clarinet
+flute: flute | flute notes | wooden flute
+pan flute: pan flute | pan pipes | pan flute notes
+synth lead: synth lead | buzzing synth lead | synthesizer lead | bright synth lead
 synth pad: synth pad | synth pad chords | sustained synth pad | atmospheric pads
-sitar: sitar | sitar melody | Indian sitar
+sitar: sitar | sitar notes | Indian sitar
 banjo: banjo | banjo plucks | picked banjo
-steel drums: steel drums | steelpan | steelpan melody
+steel drums: steel drums | steelpan | steelpan notes
 """
 
 _RHYTHM = {
     "bass": """
 acoustic bass: upright bass | double bass | acoustic bass
 electric bass: bass guitar | electric bass guitar | groovy bass guitar
-synth bass: synth bass | synth bass line | electronic bass
+synth bass: synth bass | bassy synth | electronic bass
 """,
     "drums": """
 acoustic: acoustic drums | punchy kick and snare hits | drumming on an acoustic kit | acoustic drum beat
@@ -113,7 +113,7 @@ this audio contains {lead} playing a {adj} melody
 this {piece} is {mood}, {adj} and {adj}
 a {adj} {genre} {piece} with {lead} leading the {part}
 somebody is playing a {mood} melody on {lead}
-the music excerpt is a {genre} {piece} with {drums}
+what we hear is a {genre} {piece} with {drums}
 the clip features {lead} over a {adj} {part}
 """
 
@@ -130,7 +130,7 @@ a {adj} bass line is played by {bass}
 the low end is filled by {bass}
 the {bass} and the {drums} play together
 the rhythm section consists of {drums} and {bass}
-the tempo is {tempo} and {adj}
+the tempo is {tempo} throughout
 the {piece} is {tempo}
 it has a {tempo} rhythm with {adj} accents
 the mood of the {piece} is {mood}
@@ -191,8 +191,8 @@ MUSICCAPS = StyleSource(
         "negation": (
             0.108,
             """
-2* there is no {xthing} in this {piece}
-there is no {xthing}
+2* this {piece} has no {xthing}
+it has no {xthing}
 3* this {piece} is played without {xthing}
 no {xthing} can be heard
 the {piece} does not feature any {xthing}
@@ -200,7 +200,7 @@ the tempo is not {xtempo}
 the mood is not {xmood}
 it does not sound like {xgenre}
 , without any {xthing}
-there isn't any {xthing} in the {part}
+one can't hear any {xthing} in the {part}
 """,
         ),
     },

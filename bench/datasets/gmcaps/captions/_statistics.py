@@ -14,7 +14,7 @@ WORD = re.compile(r"[a-z]+")
 #: A caption with a negation holds one of these words or a contraction of "not".
 NEGATION = re.compile(r"\b(?:no|not|without|never|none|nor|neither|lacks?|lacking|absence)\b|n['’]t\b", re.IGNORECASE)
 #: A named key: letter and mode after "in", "key" or "key of".
-KEY = re.compile(r"\b(?:[Ii]n|[Kk]ey(?: of|:)?) [A-G](?:#|b|[ -](?:flat|sharp))?[ -](?:major|minor)\b")
+KEY = re.compile(r"\b(?:[Ii]n|[Kk]ey(?: of|:)?) [A-G](?:#|b|[ -](?:flat|sharp))?[ -](?:[Mm]ajor|[Mm]inor)\b")
 #: A tempo figure.
 BPM = re.compile(r"\d ?bpm\b|\bbpm\b", re.IGNORECASE)
 

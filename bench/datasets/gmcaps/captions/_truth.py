@@ -49,6 +49,12 @@ ABSENT_WORDS: dict[str, str] = {
     "drums": "drums | drum kit | drum track", "bass": "bass | bass line | bass part",
 }  # fmt: skip
 
+#: Where a listener would take the word for more than the instrument of that name.
+_WIDER = {
+    "piano": ("piano", "electric piano"), "flute": ("flute", "pan flute"), "violin": ("violin", "strings"),
+    "electric guitar": ("electric guitar", "distorted guitar"),
+}  # fmt: skip
+
 _SPELLED = {"#": " sharp", "b": " flat"}
 
 
@@ -199,7 +205,7 @@ class Speaker:
     def _absent(self) -> str:
         """A thing that the track has not, in words that fit after "no" and "without"."""
         a = self.attributes
-        if a.drums == "none" and self.draws.unit() < 0.5:
+        if a.drums == "none" and "steel drums" not in a.instruments and self.draws.unit() < 0.5:
             thing, predicate = "drums", {"attribute": "drums", "in": ["none"]}
         elif a.bass is None and self.draws.unit() < 0.3:
             thing, predicate = "bass", {"attribute": "bass", "not_in": list(BASSES)}
@@ -221,7 +227,8 @@ def missing_mask(attributes: Attributes) -> int:
 
 
 def _members(name: str) -> tuple[str, ...]:
-    return INSTRUMENT_FAMILIES.get(name, (name,))
+    """Instruments that must be absent for a denial in this word."""
+    return INSTRUMENT_FAMILIES[name] if name in INSTRUMENT_FAMILIES else _WIDER.get(name, (name,))
 
 
 def _parse_block(block: str) -> dict[str, tuple[str, ...]]:

@@ -191,8 +191,21 @@ class _Run:
         with self.phases.phase("claims"):
             judged = self._cached_json("claims", [cell.key for cell in self.plan.cells], lambda: self._judge(data))
         self._write_summary(entries, judged)
+        with self.phases.phase("report"):
+            self._write_report()
         write_atomic(self.folder / "provenance.json", json.dumps(provenance(self), indent=1, sort_keys=True) + "\n")
         return self.folder
+
+    def _write_report(self) -> None:
+        """The report, unless this summary's is there already."""
+        from bench.report.build import build_report
+
+        stamp = self.folder / ".report"
+        digest = bundle.sha256_file(self.folder / "summary.json")
+        if not (stamp.exists() and stamp.read_text() == digest and (self.folder / "report.html").exists()):
+            self.progress.busy("report")
+            build_report(self.folder)
+            write_atomic(stamp, digest)
 
     def _cell(self, cell: Cell, group: _Group) -> tuple[dict[str, Any], pd.DataFrame]:
         """A cell from the run's folder, else from the cache, else computed; always left in both."""

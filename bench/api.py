@@ -1,0 +1,129 @@
+"""The Python API: run a suite, load results, compare two runs (`import bench; bench.run("negative-prompting")`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RunResult", "compare", "load", "run"]
+
+
+class RunResult:
+    """Results of a run, read from its folder.
+
+    Attributes:
+        folder: the run's folder, `results/<suite>/<run-id>/`.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        from bench.report.load import Run
+
+        self.folder = Path(folder)
+        if not (self.folder / "summary.json").is_file():
+            raise UserError(f"{self.folder}: no summary.json there; give the folder of a finished run")
+        self._run = Run(self.folder)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The content of summary.json."""
+        return self._run.summary
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a cell and metric: what the cell is, value, interval, n, and why a value is missing."""
+        import pandas as pd
+
+        rows = []
+        for cell in self.summary["cells"]:
+            what = {k: cell[k] for k in ("key", "dataset", "space", "retriever", "modifier", "seed", "replicate")}
+            what.update({f"params.{name}": value for name, value in cell["params"].items()})
+            for key, entry in cell["metrics"].items():
+                low, high = entry["ci"] or (None, None)
+                rows.append(
+                    {**what, "metric": key, "value": entry["value"], "lo": low, "hi": high, "n": entry["n"],
+                     "why_null": entry["why_null"]}
+                )  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def per_query(self, key: str) -> pd.DataFrame:
+        """Values per query of one cell, by its key."""
+        return self._run.per_query(key)
+
+    def report(self) -> Path:
+        """Write report.md, report.html and the figures; returns report.md."""
+        from bench.report.build import build_report
+
+        return build_report(self.folder)
+
+    def _repr_html_(self) -> str:
+        frame = self.to_pandas()
+        main = frame[~frame["replicate"]]
+        labels = [c for c in ("dataset", "retriever", "modifier", *main.filter(like="params.").columns) if c in main]
+        table = main.assign(**{c: main[c].astype(str).replace("nan", "") for c in labels})
+        return table.pivot_table(index=labels, columns="metric", values="value", sort=False).to_html(float_format="%.3f")
+
+    def __repr__(self) -> str:
+        return f"RunResult({str(self.folder)!r}, {len(self.summary['cells'])} cells)"
+
+
+def run(
+    suite: str | Path,
+    *,
+    preset: str = "quick",
+    profile: str = "mini",
+    set: Mapping[str, Any] | None = None,  # noqa: A002 (the name of the command line's flag)
+    seed: int | None = None,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    fresh: bool = False,
+) -> RunResult:
+    """Run a suite by name or path and return its results.
+
+    Args:
+        suite: a suite file, or the name of a suite that comes with the harness.
+        preset: `quick` or `full`.
+        profile: what the suite's role names stand for.
+        set: overrides, dotted path -> value, as `--set` takes them.
+        seed: replaces the suite's seeds.
+        out, threads, device: as the flags of `bench run`; None means the environment's or the default.
+        fresh: compute everything again.
+
+    Raises:
+        UserError: the suite or a folder is not usable.
+    """
+    from bench.execute import RunOptions, run_suite
+    from bench.settings import read_settings
+    from bench.suite import load_suite
+
+    overrides = dict(set or {})
+    if seed is not None:
+        overrides["seeds"] = [seed]
+    settings = read_settings(out=out, threads=threads, device=device)
+    loaded = load_suite(suite, profile=profile, preset=preset, overrides=overrides)
+    options = RunOptions(
+        out=settings.out, cache_dir=settings.cache_dir, threads=settings.threads, device=settings.device, fresh=fresh
+    )
+    return RunResult(run_suite(loaded, options))
+
+
+def load(folder: str | Path) -> RunResult:
+    """Results of a run that is on disk."""
+    return RunResult(folder)
+
+
+def compare(a: RunResult | str | Path, b: RunResult | str | Path) -> pd.DataFrame:
+    """Two runs cell by cell: values, intervals, and whether they agree.
+
+    Raises:
+        UserError: the runs hold no cell in common.
+    """
+    from bench.report.load import agreement
+
+    first, second = (r if isinstance(r, RunResult) else RunResult(r) for r in (a, b))
+    return agreement(first._run, second._run)

@@ -1,0 +1,183 @@
+"""The dispatcher: verb -> module, loaded only when it is asked for; and the one place where errors end.
+
+`bench --help` reads the first line of each verb's file and imports none of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import errno
+import hashlib
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError, UserError
+
+__all__ = ["VERBS", "guarded", "main", "verbs"]
+
+VERBS = (
+    "run", "validate", "ls", "report", "leaderboard", "compare", "gate", "baseline", "latency", "encode", "score",
+    "data", "cache", "doctor",
+)  # fmt: skip
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_DEVICE_LOST = ("OutOfMemoryError", "AcceleratorError")
+
+
+def verbs() -> dict[str, str]:
+    """Verbs that exist, in order, with the first line of their file."""
+    folder = Path(__file__).parent
+    found = {}
+    for name in VERBS:
+        file = folder / f"{name}.py"
+        if file.is_file():
+            text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            found[name] = text.partition("\n")[0].removeprefix(f"`bench {name}`").lstrip(":, ")
+    return found
+
+
+def _help() -> str:
+    known = verbs()
+    width = max(map(len, known))
+    lines = [f"  {name:<{width}}  {text[:1].upper()}{text[1:]}" for name, text in known.items()]
+    return "\n".join(
+        [
+            "Usage: bench VERB [OPTIONS] [ARGUMENTS]",
+            "",
+            "Compare ways of turning text into a query for music retrieval.",
+            "",
+            "Verbs:",
+            *lines,
+            "",
+            "Options:",
+            "  --help     This text; `bench VERB --help` tells about one verb.",
+            "  --version  The version.",
+            "",
+            "Start with: bench run negative-prompting",
+        ]
+    )
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        from bench import __version__
+
+        print(f"gdr-bench {__version__}")
+        return 0
+    verb, *rest = arguments
+    known = verbs()
+    if verb not in known:
+        from bench.registry import nearest
+
+        close = nearest(verb, list(known))
+        hint = f"did you mean {close!r}?" if close else f"verbs: {', '.join(known)}"
+        raise UserError(f"unknown verb {verb!r}; {hint} (bench --help)")
+    module = importlib.import_module(f"bench.cli.{verb}")
+    return run_typer(module.app, rest, f"bench {verb}")
+
+
+def run_typer(app: Any, arguments: Sequence[str], program: str) -> int:
+    """Run a typer app; returns the exit code, and raises what the command raised."""
+    import typer
+
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=list(arguments), prog_name=program, standalone_mode=False)
+    except Exception as error:
+        # Typer brings its own copy of click in some versions and the real one in others, so classes cannot be named.
+        if hasattr(error, "format_message"):
+            raise UserError(f"{error.format_message()} (see `{program} --help`)") from None
+        if type(error).__name__ == "Abort":
+            raise KeyboardInterrupt from None
+        if type(error).__name__ == "Exit":
+            return int(getattr(error, "exit_code", 0))
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code (CONTRACT.md, "Command line")."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _dispatch(arguments))
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Run an action; every failure becomes one message on stderr and an exit code, never a traceback."""
+    try:
+        code = action()
+        sys.stdout.flush()
+        return code
+    except BenchError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; what was finished is kept, run the same command again to go on", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone. Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("out of memory; what was finished is kept, try --set samples=1 or fewer queries", 4)
+    except OSError as error:
+        return _operating_system(error)
+    except Exception as error:
+        if type(error).__name__ in _DEVICE_LOST:
+            return _fail(f"the device failed: {_one_line(error)}; what was finished is kept, try --device cpu", 4)
+        return _bug(error)
+
+
+def _operating_system(error: OSError) -> int:
+    place = f"{error.filename}: " if error.filename else ""
+    if error.errno in _FULL:
+        return _fail(
+            f"{place}{error.strerror}; what was finished is kept, free some space and run the same command again", 4
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return _fail(f"{place}{error.strerror}; choose a folder that you may write, such as --out DIR", 2)
+    return _bug(error)
+
+
+def _fail(message: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _bug(error: BaseException) -> int:
+    text = "".join(traceback.format_exception(error))
+    name = f"bench-crash-{hashlib.sha256(text.encode()).hexdigest()[:8]}.txt"
+    where = "(and the traceback could not be saved)"
+    for folder in (_crash_folder(), Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+            where = f"traceback saved in {folder / name}"
+            break
+        except OSError:
+            continue
+    return _fail(f"internal error, a bug in gdr-bench: {type(error).__name__}: {_one_line(error)}; {where}", EXIT_BUG)
+
+
+def _crash_folder() -> Path:
+    from bench.settings import read_settings
+
+    try:
+        return read_settings().cache_dir / "crashes"
+    except BenchError:
+        return Path(tempfile.gettempdir())
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 __all__ = [
-    "Estimate", "Interval", "cluster_codes", "clustered_delta", "interval", "p_value", "t_interval", "two_way_clustered",
+    "Estimate", "Interval", "cluster_codes", "clustered_delta", "interval", "p_value", "t_interval",
+    "two_way_clustered",
 ]  # fmt: skip
 
 
@@ -31,8 +32,8 @@ class Estimate(NamedTuple):
 def two_way_clustered(values: Any, first: Any, second: Any = None) -> Estimate:
     """Mean of values whose rows are dependent within two crossed groupings, such as negatives and tracks.
 
-    The variance is that of Cameron, Gelbach and Miller (2011): V₁ + V₂ − V₁₂, each with its factor G/(G − 1), but no less
-    than the larger of V₁ and V₂, because the difference can come out too small or negative.
+    The variance is that of Cameron, Gelbach and Miller (2011): V₁ + V₂ − V₁₂, each with its factor G/(G − 1), but no
+    less than the larger of V₁ and V₂, because the difference can come out too small or negative.
 
     Args:
         values: (n,) values; NaN rows do not count.

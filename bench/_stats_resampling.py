@@ -47,7 +47,7 @@ def bootstrap_ci(
         raise ValueError(f"values have shape {array.shape}; (n,) or (n, columns) with rows are needed")
     table = array if array.ndim == 2 else array[:, None]
     present = ~np.isnan(table)
-    rows = present.any(axis=1)
+    rows: np.ndarray = np.any(present, axis=1)
     codes, count = cluster_codes(None if clusters is None else _subset(clusters, rows, len(table)), int(rows.sum()))
     table, present = table[rows], present[rows]
     sums = _by_cluster(np.where(present, table, 0.0), codes, count)
@@ -117,7 +117,7 @@ def jackknife_estimate(
         seed: of the deal.
 
     Returns:
-        The statistic of all rows, its standard error, groups − 1 degrees of freedom; NaN error for fewer than 2 clusters.
+        The statistic of all rows, its standard error (NaN for fewer than 2 clusters), groups − 1 degrees of freedom.
 
     Raises:
         ValueError: arrays of different length, no rows, groups < 2.

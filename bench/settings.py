@@ -28,8 +28,14 @@ class Settings:
     data_dir: Path | None
     """Folder of datasets that do not come with the harness."""
     threads: int
-    device: str
+    requested_device: str
+    """As it was asked for, `auto` included."""
     offline: bool
+
+    @property
+    def device(self) -> str:
+        """The torch device to use (see `resolve_device`)."""
+        return resolve_device(self.requested_device)
 
 
 def physical_cores() -> int:
@@ -73,7 +79,7 @@ def read_settings(
         cache_dir=_cache_dir(env),
         data_dir=Path(env["BENCH_DATA_DIR"]) if env.get("BENCH_DATA_DIR") else None,
         threads=_threads(threads, env),
-        device=chosen,
+        requested_device=chosen,
         offline=env.get("BENCH_OFFLINE", "").lower() in ("1", "true", "yes", "on"),
     )
 

@@ -1,7 +1,7 @@
 """Statistics: intervals that respect clusters, Holm's correction, and the verdict on a claim (PROTOCOL.md 8).
 
-The unit is the query, clustered by track; captions of one track are not independent. Means and smooth functions of means
-get clustered standard errors, statistics of a set a delete-a-group jackknife, medians a bootstrap of whole clusters.
+The unit is the query, clustered by track; captions of one track are not independent. Means and smooth functions of
+means get clustered standard errors, statistics of a set a delete-a-group jackknife, medians a bootstrap of clusters.
 """
 
 from __future__ import annotations

@@ -124,8 +124,7 @@ def guarded(action: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted; what was finished is kept, run the same command again to go on", EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader has gone. Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return 0
     except MemoryError:
         return _fail("out of memory; what was finished is kept, try --set samples=1 or fewer queries", 4)
@@ -135,6 +134,11 @@ def guarded(action: Callable[[], int]) -> int:
         if type(error).__name__ in _DEVICE_LOST:
             return _fail(f"the device failed: {_one_line(error)}; what was finished is kept, try --device cpu", 4)
         return _bug(error)
+
+
+def _silence_stdout() -> None:
+    """The reader has gone: without this Python complains once more when it flushes stdout at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _operating_system(error: OSError) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -17,15 +18,32 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def report(
     target: Annotated[Path, typer.Argument(help="A run's folder, or a folder of results.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to (default: beside the results).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the pages (default: beside the results).")] = None,
 ) -> int:
     """Write Markdown, CSV, HTML and figures from stored results; computes nothing anew."""
-    runs = find_runs(target)
-    from bench.report.build import build_report
+    from bench.report.build import build_index, build_report
 
-    for run in runs:
-        print(build_report(run, out / run.parent.name / run.name if out and len(runs) > 1 else out))
+    runs = find_runs(target)
+    pages = [build_report(run) for run in runs]
+    if (target / "summary.json").is_file():
+        print(_copied(pages[0], out) if out else pages[0])
+    else:
+        print(build_index(target, out or target))
     return 0
+
+
+def _copied(page: Path, out: Path) -> Path:
+    """A run's report, copied to another folder."""
+    from bench.store import ensure_writable
+
+    ensure_writable(out, "--out")
+    for name in ("report.md", "report.html"):
+        if (page.parent / name).is_file():
+            shutil.copyfile(page.parent / name, out / name)
+    for name in ("figures", "tables"):
+        if (page.parent / name).is_dir():
+            shutil.copytree(page.parent / name, out / name, dirs_exist_ok=True)
+    return out / page.name
 
 
 def find_runs(target: Path) -> list[Path]:

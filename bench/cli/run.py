@@ -15,7 +15,7 @@ import typer
 
 from bench.cli import _options as options
 from bench.errors import BenchError, UserError
-from bench.settings import Settings, read_settings, resolve_device
+from bench.settings import Settings, read_settings
 
 __all__ = ["app"]
 
@@ -54,7 +54,7 @@ def run(
     _limit_threads(settings.threads)
     chosen = options.overrides(set_, seed)
     request = _Request(
-        settings, resolve_device(settings.device), profile, preset, chosen, fresh, -1 if quiet else verbose
+        settings, settings.device, profile, preset, chosen, fresh, -1 if quiet else verbose
     )  # fmt: skip
     files = options.suite_files(suite)
     if not Path(suite).is_dir():

@@ -178,8 +178,8 @@ def frontier_area(removal: Any, kept: Any) -> np.ndarray:
     largest removal reached. An ideal control (removes all, keeps all) has area 1.
 
     Args:
-        removal: (..., S) removed fraction of what was there, one entry a point of the sweep; the unmodified point, 0, is
-            one of them. Values outside [0, 1] count as 0 and 1.
+        removal: (..., S) removed fraction of what was there, one entry a point of the sweep; the unmodified point, 0,
+            is one of them. Values outside [0, 1] count as 0 and 1.
         kept: (..., S) kept share at the same points.
 
     Returns:

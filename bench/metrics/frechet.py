@@ -1,9 +1,9 @@
 """Fréchet distance between two sets of vectors (FAD, FTD), of their means and unbiased covariances.
 
-    FD² form of FACTS.md 3.2:  ‖μ_x − μ_y‖² + tr C_x + tr C_y − 2 tr (C_x^½ C_y C_x^½)^½
+    Squared form, FACTS.md 3.2:  ‖μ_x − μ_y‖² + tr C_x + tr C_y − 2 tr (C_x^½ C_y C_x^½)^½
 
-The last trace is the nuclear norm of a product of factors, A_y F with C_x = F Fᵀ and C_y = A_yᵀ A_y: real by construction,
-so no complex matrix root is taken. Vectors are used as given, never normalised; everything is float64.
+The last trace is the nuclear norm of a product of factors, A_y F with C_x = F Fᵀ and C_y = A_yᵀ A_y: real by
+construction, so no complex matrix root is taken. Vectors are used as given, never normalised; everything is float64.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ranks of relevant items, and what is read from them: recall, median rank, reciprocal rank.
 
-One rank routine serves every retrieval metric. A rank is counted, not sorted: 1 + the number of items that score higher,
-plus what ties add (FACTS.md 3.1); the Q×N score matrix is never kept whole.
+One rank routine serves every retrieval metric. A rank is counted, not sorted: 1 + the number of items that score
+higher, plus what ties add (FACTS.md 3.1); the Q×N score matrix is never kept whole.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def _best_of(rows: np.ndarray, scores: np.ndarray, n_queries: int) -> tuple[np.n
 
 def _rank(greater: np.ndarray, equal: np.ndarray, tied_relevant: np.ndarray, ties: Ties) -> np.ndarray:
     """Rank of the first relevant item: `equal` rivals and `tied_relevant` relevant items share its score."""
-    # In a random order of r relevant and t other items, t / (r + 1) others come before the first relevant: t / 2 for one.
+    # In a random order of r relevant and t other items, t / (r + 1) others precede the first relevant: t / 2 for one.
     extra = {"mid": equal / (tied_relevant + 1.0), "min": 0.0 * equal, "max": 1.0 * equal}[ties]
     return 1.0 + greater + extra
 

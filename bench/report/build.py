@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.report import figures, tables
-from bench.report._format import rounded, slug
+from bench.report._format import dataset_label, rounded, slug
 from bench.report._groups import Group, groups, metric_like, slices
 from bench.report._html import html_page
-from bench.report._table import Table, escape
+from bench.report._table import Table, escape, text
 from bench.report.load import Run, find_runs
 from bench.store import ensure_writable, write_atomic
 
@@ -32,13 +32,13 @@ _ATTRIBUTES = {
     "key": ("key", "mode"), "tempo": ("tempo", "bpm"),
 }  # fmt: skip
 _ROWS_OF_TABLE6 = (
-    "CLAP scores are mean cosines to the target track (ZA+), the unmodified query (gen+), the prompt's text (ZT+), what "
-    "the negative alone generates (gen-), and the negative's text (ZT-). As the paper writes them, Δ_T and Δ_A are on raw "
-    "vectors, so their FAD is scale-dependent: longer vectors alone raise it."
+    "CLAP scores are mean cosines to the target track (ZA+), the unmodified query (gen+), the prompt's text (ZT+), "
+    "what the negative alone generates (gen-), and the negative's text (ZT-). As the paper writes them, Δ_T and Δ_A "
+    "are on raw vectors, so their FAD is scale-dependent: longer vectors alone raise it."
 )
 _TRUTH = (
-    "Each method at its primary strength (w = 2, a fifth of the angle for slerp). Negated share is the share of the top "
-    "10 that has the negated value; removal is before minus after; kept is what else the query states, relative to an "
+    "Each method at its primary strength (w = 2, a fifth of the angle for slerp). Negated share is the share of the "
+    "top 10 that has the negated value; removal is before minus after; kept is what else the query states, relative to an "
     "oracle; R@10 counts targets that lack the negated value, R@10(neg) those that have it and should leave. Placebos "
     "show what any push of that size does: only what goes beyond them is removal."
 )
@@ -146,8 +146,8 @@ def floor_line(run: Run) -> str:
 
 def _sweep_text(group: Group) -> str:
     return (
-        "Strengths are not one scale across methods: compare at equal removal. The state before negative prompting at w "
-        f"is plain guidance 1 + w with the same noise; for the others it is guidance {group.run.guidance:g}."
+        "Strengths are not one scale across methods: compare at equal removal. The state before negative prompting at "
+        f"w is plain guidance 1 + w with the same noise; for the others it is guidance {group.run.guidance:g}."
     )
 
 
@@ -210,15 +210,13 @@ def _retrieval(page: _Page, run: Run) -> None:
     seeds = {seed for _, seed in found}
     for (dataset, seed), cells in found.items():
         suffix = f"-seed{seed}" if len(seeds) > 1 else ""
-        label = tables.dataset_label(dataset)
+        label = dataset_label(dataset)
         page.add(f"## {escape(label)}{f', seed {seed}' if suffix else ''}")
         page.add(tables.header_line(cells, run.summary["preset"]))
         page.table(tables.retrieval_table(run, f"retrieval-{slug(dataset)}{suffix}", cells))
         paper = tables.paper_table2(run, f"table2-{slug(dataset)}{suffix}", cells)
         if paper is not None:
-            page.add(
-                "NMedR is what the paper's Table 2 calls MedR (%). Its models and data are others: compare orders."
-            )
+            page.add("NMedR is the paper's MedR (%). Its models and data are others: compare orders, not values.")
             page.table(paper)
 
 
@@ -244,8 +242,8 @@ def contradiction(run: Run, claim: Mapping[str, Any]) -> str:
     effect = tables.effect_entry(run, claim).text
     whose = "our claim" if str(claim.get("source", "ours")) == "ours" else f"the paper's claim ({claim['source']})"
     return (
-        f"Contradicted: {whose} `{claim['id']}`. {escape(claim['text'])} Measured effect on {claim['metric']}: {effect}, "
-        f"where more than {claim['margin']:g} in the direction {escape(claim['expect'])} was expected."
+        f"Contradicted: {whose} `{claim['id']}`. {escape(claim['text'])} Measured effect on "
+        f"{escape(claim['metric'])}: {effect}; expected {escape(claim['expect'])} by more than {claim['margin']:g}."
     )
 
 
@@ -314,5 +312,5 @@ def _all_claims(chosen: Mapping[str, Run]) -> Table:
     for name, run in chosen.items():
         own = tables.claims_table(run)
         columns = ("suite", *own.columns)
-        rows.extend((tables.text(name), *row) for row in own.rows)
+        rows.extend((text(name), *row) for row in own.rows)
     return Table("claims", "Claims of all suites", columns, tuple(rows))

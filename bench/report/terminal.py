@@ -90,13 +90,8 @@ def _print_claims(out: Console, run: Run) -> None:
     if not claims:
         return
     shown = RichTable(box=box.SIMPLE_HEAD, title="Claims", title_justify="left", pad_edge=False)
-    for name, justify in (
-        ("claim", "left"),
-        ("verdict", "left"),
-        ("effect, 95 % interval", "right"),
-        ("seeds", "left"),
-    ):
-        shown.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in ("claim", "verdict", "effect, 95 % interval", "training seeds"):
+        shown.add_column(name, justify="right" if name.startswith("effect") else "left", overflow="fold")
     for claim in claims:
         verdict = Text(claim["verdict"], style=_VERDICT.get(claim["verdict"], ""))
         effect = Text(tables.effect_entry(run, claim).text)

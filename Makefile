@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 run: setup
-	$(BIN)/bench run suites/negative_prompting.yaml
+	$(QUIET_ENV) $(BIN)/bench run suites/negative_prompting.yaml
 
 test: setup
 	$(QUIET_ENV) $(BIN)/python -m pytest
@@ -31,7 +31,7 @@ check: setup
 
 # make bundle PART=gdr-clap makes one part, and what it needs.
 bundle: setup
-	$(BIN)/python -m bench.bundle.build $(if $(PART),--part $(PART))
+	$(QUIET_ENV) $(BIN)/python -m bench.bundle.build $(if $(PART),--part $(PART))
 
 reports: setup
 	$(BIN)/bench run suites/ --out results --quiet

@@ -16,7 +16,7 @@ __all__ = [
     "RetrieverSpec", "Selection", "SpaceSpec", "SuiteFile", "json_schema",
 ]  # fmt: skip
 
-SAMPLER = re.compile(r"(ddim|dpm\+\+2m)-([1-9]\d{0,2})")
+SAMPLER = re.compile(r"(ddim|dpm\+\+2m|dpm\+\+2m-logsnr)-([1-9]\d{0,2})")
 EXPECT = re.compile(r"\s*a\s*[<>]\s*(b|-?\d+(?:\.\d+)?)\s*")
 ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 CLAIM_ONLY_METRICS = ("frontier_area",)
@@ -34,7 +34,8 @@ def _named(value: Any) -> Any:
 def _sampler(value: str) -> str:
     if not SAMPLER.fullmatch(value):
         raise ValueError(
-            f"unknown sampler {value!r}; write ddim-STEPS or dpm++2m-STEPS with 1 to 999 steps, such as ddim-50"
+            f"unknown sampler {value!r}; write ddim-STEPS, dpm++2m-STEPS or dpm++2m-logsnr-STEPS "
+            "with 1 to 999 steps, such as ddim-50"
         )
     return value
 
@@ -158,7 +159,6 @@ class Selection(Strict):
     """How (query, negative) pairs are chosen."""
 
     seed: Seed = 1000
-    per_negative: Count = 20
 
 
 def _expectation(text: str) -> str:

@@ -54,7 +54,7 @@ class Document:
             step = self._step(at, part, dotted)
             steps.append(step)
             if place == len(parts) - 1:
-                at[step] = value  # type: ignore[index]
+                at[step] = value
             elif isinstance(at, dict):
                 at = at.setdefault(str(step), {})
             else:
@@ -85,12 +85,12 @@ class Document:
         """The plain data at a path, or None."""
         value: Any = self.data
         for step in path:
-            if (isinstance(value, dict) and isinstance(step, str) and step in value) or (
-                isinstance(value, list) and isinstance(step, int) and step < len(value)
-            ):
-                value = value[step]
-            elif not isinstance(step, int):
+            if isinstance(value, dict) and isinstance(step, str):
+                value = value.get(step)
+            elif isinstance(step, str):
                 return None
+            elif isinstance(value, list):  # a place in what the file wrote as one item is that item
+                value = _item(value, step)
         return value
 
     def _locate(self, path: Sequence[str | int]) -> tuple[list[str | int], int]:

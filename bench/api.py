@@ -65,7 +65,8 @@ class RunResult:
         main = frame[~frame["replicate"]]
         labels = [c for c in ("dataset", "retriever", "modifier", *main.filter(like="params.").columns) if c in main]
         table = main.assign(**{c: main[c].astype(str).replace("nan", "") for c in labels})
-        return table.pivot_table(index=labels, columns="metric", values="value", sort=False).to_html(float_format="%.3f")
+        wide = table.pivot_table(index=labels, columns="metric", values="value", sort=False)
+        return str(wide.round(3).to_html())
 
     def __repr__(self) -> str:
         return f"RunResult({str(self.folder)!r}, {len(self.summary['cells'])} cells)"
@@ -76,7 +77,7 @@ def run(
     *,
     preset: str = "quick",
     profile: str = "mini",
-    set: Mapping[str, Any] | None = None,  # noqa: A002 (the name of the command line's flag)
+    set: Mapping[str, Any] | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     threads: int | None = None,

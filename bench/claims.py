@@ -1,7 +1,7 @@
 """Claims: findings stated in a suite, judged from the cells of a run (PROTOCOL.md 8).
 
-A claim compares an arm `a` with another `b` (or the best of several, or a number) on one metric. It is supported only if
-the whole interval of the effect lies beyond the margin, contradicted only if the whole interval lies short of it, both
+A claim compares an arm `a` with another `b` (or the best of several, or a number) on one metric. It is supported
+only if the whole interval of the effect lies beyond the margin, contradicted only if the whole interval lies short of it, both
 after Holm's correction over all claims of the run; otherwise it is inconclusive. A claim whose `requires` are not all
 supported is inconclusive: a control that does nothing has no side effects worth comparing.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class CellData:
 class Expectation:
     """`a > b`, `a < b`, or a comparison with a number."""
 
-    sign: str
+    sign: Literal["<", ">"]
     number: float | None
 
     @classmethod
@@ -57,7 +57,7 @@ class Expectation:
         match = re.fullmatch(r"\s*a\s*([<>])\s*(b|-?\d+(?:\.\d+)?)\s*", text)
         if not match:
             raise UserError(f"expect: {text!r} is not of the form 'a > b', 'a < b', 'a > 0.05'")
-        return cls(match[1], None if match[2] == "b" else float(match[2]))
+        return cls("<" if match[1] == "<" else ">", None if match[2] == "b" else float(match[2]))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Arm:
 
     @property
     def sweep(self) -> tuple[CellData, ...]:
-        """The cells by strength, weakest first. Strength 0 is no point of a sweep: it is another guidance, unmodified."""
+        """The cells by strength, weakest first; strength 0 is no point of a sweep, only another guidance."""
         swept = [c for c in self.cells if c.cell.strength is None or c.cell.strength > 0]
         return tuple(sorted(swept, key=lambda c: c.cell.strength or 0.0))
 
@@ -116,7 +116,7 @@ def _difference(a: np.ndarray, rivals: Sequence[np.ndarray], expect: Expectation
     return np.log(np.maximum(a, 1e-12) / np.maximum(b, 1e-12)) if log_ratio else a - b
 
 
-# --- the statistic of an arm, as a smooth function of column means -----------------------------------------------------
+# --- the statistic of an arm, as a smooth function of column means ---
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,16 @@ def family_frontier(arm: Arm) -> dict[str, Any]:
         estimate = stats.clustered_delta(statistic, columns.values, first, second)
         return float(estimate.value), [float(v) for v in stats.interval(estimate)]
 
+    def removal_at(i: int) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda means: _fractions(means, count)[..., i]
+
+    def kept_at(i: int) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda means: means[..., 2 * count + i]
+
     points = []
     for i in range(count + 1):
-        removal, removal_ci = (0.0, [0.0, 0.0]) if i == 0 else estimated(lambda m, i=i: _fractions(m, count)[..., i])
-        kept, kept_ci = estimated(lambda m, i=i: m[..., 2 * count + i])
+        removal, removal_ci = (0.0, [0.0, 0.0]) if i == 0 else estimated(removal_at(i))
+        kept, kept_ci = estimated(kept_at(i))
         strength = None if i == 0 else arm.sweep[i - 1].cell.strength
         points.append(
             {"strength": strength, "removal": removal, "removal_ci": removal_ci, "kept": kept, "kept_ci": kept_ci}
@@ -236,14 +242,16 @@ def _at_levels(curves: Sequence[tuple[np.ndarray, np.ndarray]], expect: Expectat
 
 
 def _set_values(arm: Arm, key: str, metric: Metric) -> Callable[[np.ndarray], list[float]]:
-    """Values of a set metric for the cells of a sweep, on a subset of rows; the unmodified cell first if there is one."""
+    """Values of a set metric for the cells of a sweep, on a subset of rows; the unmodified cell comes first."""
     match = metric.match(key)
-    assert match is not None and metric.statistic is not None
+    statistic = metric.statistic
+    assert match is not None
+    assert statistic is not None
     cells = list(arm.sweep)
     measured = [c.measured() for c in cells]
     if arm.base is not None and len(cells) > 1:
         measured.insert(0, arm.base.measured())
-    return lambda rows: [metric.statistic(m, match, rows) for m in measured]  # type: ignore[misc]
+    return lambda rows: [statistic(m, match, rows) for m in measured]
 
 
 def _judge_set(arms: Sequence[Arm], key: str, metric: Metric, expect: Expectation, claim: Any) -> stats.Estimate:
@@ -318,7 +326,7 @@ def judge_claims(
         out.append(
             {
                 "id": claim.id, "text": claim.text, "source": claim.source, "metric": claim.metric, "verdict": verdict,
-                "effect": _finite(estimate.value), "ci": [_finite(v) for v in interval], "p": _finite(p),
+                "effect": _finite(estimate.value), "ci": [_finite(float(v)) for v in interval], "p": _finite(p),
                 "p_holm": _finite(p_holm), "margin": claim.margin, "expect": claim.expect, "compare": claim.compare,
                 "at": claim.at, "why": why,
             }

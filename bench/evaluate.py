@@ -51,8 +51,8 @@ def oracle_normalised_mean(means: np.ndarray, n_gallery: int) -> np.ndarray:
 def evaluate(measured: Measured, metrics: Mapping[str, Metric], frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Summary of every metric of a cell: value, 95 % interval, n, and why it is null.
 
-    Intervals are clustered by track and, where queries are crossed with negatives, by negative too; metrics of a set get
-    a delete-a-group jackknife (PROTOCOL.md 8).
+    Intervals are clustered by track and, where queries are crossed with negatives, by negative too; metrics of a set
+    get a delete-a-group jackknife (PROTOCOL.md 8).
     """
     first, second = _clusters(frame)
     out = {}

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,7 +186,7 @@ class _Run:
                 with self.phases.cell(cell.key):
                     entry, frame = self._cell(cell, group)
                 entries.append(entry)
-                data.append(CellData(cell, frame, entry["n_gallery"], lambda g=group, c=cell: g.measure(c)))
+                data.append(CellData(cell, frame, entry["n_gallery"], partial(group.measure, cell)))
                 self.progress.finished()
         with self.phases.phase("claims"):
             judged = self._cached_json("claims", [cell.key for cell in self.plan.cells], lambda: self._judge(data))
@@ -218,14 +218,14 @@ class _Run:
                 return json.loads(entry_file.read_text()), pd.read_parquet(frame_file)
             except (ValueError, OSError):
                 pass  # cut short by something that is not us: made again below
-        stored = self.cache.read("cells", cell.key, ".json"), self.cache.read("cells", cell.key, ".parquet")
-        if self.options.fresh or stored[0] is None or stored[1] is None:
-            stored = self._compute(cell, group)
-            self.cache.write("cells", cell.key, ".parquet", stored[1])
-            self.cache.write("cells", cell.key, ".json", stored[0])
-        write_atomic(frame_file, stored[1])
-        write_atomic(entry_file, stored[0])
-        return json.loads(stored[0]), pd.read_parquet(io.BytesIO(stored[1]))
+        entry, frame = self.cache.read("cells", cell.key, ".json"), self.cache.read("cells", cell.key, ".parquet")
+        if self.options.fresh or entry is None or frame is None:
+            entry, frame = self._compute(cell, group)
+            self.cache.write("cells", cell.key, ".parquet", frame)
+            self.cache.write("cells", cell.key, ".json", entry)
+        write_atomic(frame_file, frame)
+        write_atomic(entry_file, entry)
+        return json.loads(entry), pd.read_parquet(io.BytesIO(frame))
 
     def _compute(self, cell: Cell, group: _Group) -> tuple[bytes, bytes]:
         measured = group.measure(cell)

@@ -79,7 +79,7 @@ class Plan:
         self.device = device
         self.spaces: dict[str, BundledSpace] = {}
 
-    # --- parts ---------------------------------------------------------------------------------------------------------
+    # --- parts ---
 
     def space(self, encoder: str) -> BundledSpace:
         if encoder not in self.spaces:
@@ -106,7 +106,7 @@ class Plan:
             made[ref.id] = kind(self.space(ref.space), **options)
         return made
 
-    # --- cells ---------------------------------------------------------------------------------------------------------
+    # --- cells ---
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -144,8 +144,8 @@ class Plan:
                 guidances.add(modifier.guidance_before(strength, settings.guidance))
         if self.retrievers[retriever].deterministic or not self.suite.modifiers:
             guidances = {settings.guidance}
-        unmodified = [("none", {}, None, g, g == settings.guidance) for g in sorted(guidances)]
-        return [*unmodified, *rows]
+        rows[:0] = [("none", {}, None, g, g == settings.guidance) for g in sorted(guidances)]
+        return rows
 
     def _cell(
         self, dataset: Any, ref: Any, seed: int, name: str, options: dict[str, Any], strength: float | None,
@@ -164,7 +164,8 @@ class Plan:
         metrics = tuple(suite.metrics)
         described = {
             "version": CELL_VERSION,
-            "dataset": {"name": dataset.name, "options": dict(dataset.options), "digest": source.digest(), "version": source.version},
+            "dataset": {"name": dataset.name, "options": dict(dataset.options), "digest": source.digest()},
+            "dataset_version": source.version,
             "space": {"name": self.space(ref.space).name, "digest": self.space(ref.space).digest()},
             "retriever": {"name": ref.name, "digest": retriever.digest(), "version": retriever.version},
             "modifier": {"name": name, "version": getattr(registry.modifiers.get(name), "version", 1)},

@@ -1,4 +1,4 @@
-"""The two kinds of experiment: retrieval (every caption asks for its track) and negation (pairs of caption, negative)."""
+"""The two kinds of experiment: retrieval (every caption asks for its track) and negation (a caption and a negative)."""
 
 from __future__ import annotations
 
@@ -234,12 +234,17 @@ class NegationTask:
             targets=self.targets,
             negated=self.negated,
             before_top=self._top_at(before),
-            kept=np.divide(kept_at_k(top, self._stated), self._oracle_kept, where=self._oracle_kept > 0, out=np.full(len(top), np.nan)),
+            kept=self._kept(top),
             references=self.references,
             diversity_rows=self.spread_rows if with_spread else None,
             diversity=spread,
             why_no_diversity="measured at the primary strength only",
         )
+
+    def _kept(self, top: np.ndarray) -> np.ndarray:
+        """kept@10 as a share of the oracle's; NaN where the oracle itself can keep nothing."""
+        possible = np.where(self._oracle_kept > 0, self._oracle_kept, np.nan)
+        return kept_at_k(top, self._stated) / possible
 
     def _top_at(self, guidance: float) -> np.ndarray:
         latents = self.context.query(self.context.prompts, guidance)

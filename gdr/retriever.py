@@ -14,7 +14,6 @@ from bench.protocols import Sampling, Space
 from gdr.sampler_spec import parse_sampler
 
 if TYPE_CHECKING:
-
     from gdr.guidance import GuidedDenoiser, TimeTable
     from gdr.latents import LatentScaler
     from gdr.schedule import NoiseSchedule

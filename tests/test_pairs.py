@@ -50,7 +50,12 @@ def dataset():
     ids = tuple(f"t{i}" for i in range(40))
     truth = pd.DataFrame({"track_id": ids, "genre": genres})
     captions = pd.DataFrame(
-        {"caption_id": ids, "track_id": ids, "text": ids, "stated": [[{"attribute": "genre", "in": ["rock"]}]] + [[]] * 39}
+        {
+            "caption_id": ids,
+            "track_id": ids,
+            "text": ids,
+            "stated": [[{"attribute": "genre", "in": ["rock"]}], *[[] for _ in range(39)]],
+        }  # fmt: skip
     )
     return Dataset("toy", ids, captions, truth, "f")
 

@@ -84,7 +84,7 @@ def _message(file: Path, **options: object) -> str:
     return str(caught.value)
 
 
-# --- what a suite resolves to ------------------------------------------------------------------------------------------
+# --- what a suite resolves to ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", resources.suite_names())
@@ -100,7 +100,12 @@ def test_roles_are_resolved_by_the_profile(write: Write) -> None:
     assert [(ref.id, ref.name) for ref in suite.datasets] == [("sd", "gmcaps/sd")]
     assert suite.spaces == {"clap": "mini-clap"}
     (retriever,) = suite.retrievers
-    assert (retriever.id, retriever.name, retriever.space, retriever.weights) == ("gdr-clap", "gdr", "mini-clap", "gdr-clap")
+    assert (retriever.id, retriever.name, retriever.space, retriever.weights) == (
+        "gdr-clap",
+        "gdr",
+        "mini-clap",
+        "gdr-clap",
+    )
 
 
 def test_settings_come_from_suite_then_preset_then_set(write: Write) -> None:
@@ -155,33 +160,38 @@ def test_names_with_underscores_and_paths_find_the_same_suite() -> None:
     assert load_suite(resources.suites_dir() / "negative_prompting.yaml").resolved() == by_name
 
 
-# --- what mistakes say: line, key path, what is wrong, nearest name ---------------------------------------------------
+# --- what mistakes say: line, key path, what is wrong, nearest name -------------------------------------------------
 
 MISTAKES = {
     "unknown key": ("title: A small suite", "titel: A small suite", 3, "titel", "did you mean 'title'?"),
     "unknown key of a modifier": ("{name: negative-prompting, strength:", "{name: negative-prompting, strenght:", 11,
-                                  "modifiers[0].strenght", "unknown key; did you mean 'strength'?"),
-    "option a modifier does not take": ("variant: away,", "varaint: away,", 12, "modifiers[1].varaint", "did you mean 'variant'?"),
+        "modifiers[0].strenght", "unknown key; did you mean 'strength'?"),
+    "option a modifier does not take": ("variant: away,", "varaint: away,", 12, "modifiers[1].varaint",
+        "did you mean 'variant'?"),
     "option of another modifier": ("form: append", "variant: away", 13, "modifiers[2].variant", "unknown key"),
-    "value an option cannot have": ("variant: away,", "variant: awya,", 12, "modifiers[1]", "difference, subtract, away"),
+    "value an option cannot have": ("variant: away,", "variant: awya,", 12, "modifiers[1]",
+        "difference, subtract, away"),
     "unknown key of a setting": ("guidance: 3", "guidence: 3", 9, "settings.guidence", "did you mean 'guidance'?"),
-    "unknown key of a preset": ("quick: {samples", "quick: {sampels", 16, "presets.quick.sampels", "did you mean 'samples'?"),
-    "unknown key of a claim": ("    margin: 0.05", "    marign: 0.05", 26, "claims[0].marign", "did you mean 'margin'?"),
-    "unknown key of a claim's side": ("{modifier: negative-prompting, strength: 2}", "{modifer: negative-prompting}", 23,
-                                      "claims[0].a.modifer", "did you mean 'modifier'?"),
-    "unknown retriever": ("{name: gdr, id: gdr-clap}", "{name: gdrr, id: gdr-clap}", 7, "retrievers[0].name", "did you mean 'gdr'?"),
+    "unknown key of a preset": ("quick: {samples", "quick: {sampels", 16, "presets.quick.sampels",
+        "did you mean 'samples'?"),
+    "unknown key of a claim": ("    margin: 0.05", "    marign: 0.05", 26, "claims[0].marign",
+        "did you mean 'margin'?"),
+    "unknown key of a claim's side": ("{modifier: negative-prompting, strength: 2}", "{modifer: negative-prompting}",
+        23, "claims[0].a.modifer", "did you mean 'modifier'?"),
+    "unknown retriever": ("{name: gdr, id: gdr-clap}", "{name: gdrr, id: gdr-clap}", 7, "retrievers[0].name",
+        "did you mean 'gdr'?"),
     "unknown retriever id": ("id: gdr-clap}", "id: gdr-clpa}", 7, "retrievers[0].id", "did you mean 'gdr-clap'?"),
     "unknown modifier": ("- {name: negative-prompting", "- {name: negative-promting", 11, "modifiers[0].name",
-                         "did you mean 'negative-prompting'?"),
+        "did you mean 'negative-prompting'?"),
     "unknown metric": ("R@10, removal", "Rcall@10, removal", 14, "metrics[1]", "unknown metric 'Rcall@10'"),
-    "metric near another": ("CLAP(gen+)\"]", "CLAP(gem+)\"]", 14, "metrics[3]", "did you mean 'CLAP(gen+)'?"),
+    "metric near another": ('CLAP(gen+)"]', 'CLAP(gem+)"]', 14, "metrics[3]", "did you mean 'CLAP(gen+)'?"),
     "k = 0": ("R@10, removal", "R@0, removal", 14, "metrics[1]", "k must be at least 1"),
     "metric twice": ("R@10, removal", "R@1, removal", 14, "metrics", "'R@1' is listed twice"),
     "unknown dataset": ("[sd]", "[sdd]", 4, "datasets[0]", "did you mean 'sd'?"),
     "unknown space": ("[clap]", "[clapp]", 5, "spaces[0]", "did you mean 'clap'?"),
     "negative strength": ("[0, 1, 2]", "[0, -1, 2]", 11, "modifiers[0].strength[1]", "at least 0"),
     "negative lone strength": ("strength: 2}\n  - {name: prefix", "strength: -2}\n  - {name: prefix", 12,
-                               "modifiers[1].strength", "at least 0"),
+        "modifiers[1].strength", "at least 0"),
     "no strength": ("[0, 1, 2]", "[]", 11, "modifiers[0].strength", "at least 1 item"),
     "strength is text": ("[0, 1, 2]", "[0, one]", 11, "modifiers[0].strength[1]", "must be a number, is 'one'"),
     "strength is infinite": ("[0, 1, 2]", "[0, .inf]", 11, "modifiers[0].strength[1]", "finite"),
@@ -192,29 +202,36 @@ MISTAKES = {
     "no steps": ("ddim-50", "ddim-0", 17, "presets.full.sampler", "1 to 999 steps"),
     "unknown sampler": ("ddim-50", "euler-50", 17, "presets.full.sampler", "ddim-STEPS or dpm++2m-STEPS"),
     "negative margin": ("margin: 0.05", "margin: -0.05", 26, "claims[0].margin", "at least 0"),
-    "no such expectation": ("expect: a > b\n    margin", "expect: a >= b\n    margin", 25, "claims[0].expect", "a > NUMBER"),
+    "no such expectation": ("expect: a > b\n    margin", "expect: a >= b\n    margin", 25, "claims[0].expect",
+        "a > NUMBER"),
     "side b missing": ("    b: {modifier: none}\n", "", 19, "claims[0]", "needs a side b"),
     "side b unused": ("expect: a > b\n    margin", "expect: a > 0\n    margin", 19, "claims[0]", "never used"),
-    "claim on a metric that is not measured": ("metric: removal@10", "metric: removal@5", 22, "claims[0].metric", "add it there"),
-    "claim on an unknown metric": ("metric: removal@10", "metric: remval@10", 22, "claims[0].metric", "'removal@10'?"),
-    "claim on a modifier that is not run": ("a: {modifier: negative-prompting, strength: 2}", "a: {modifier: slerp}", 23,
-                                            "claims[0].a.modifier", "'slerp' is not in the suite"),
-    "claim on a strength that is not run": ("negative-prompting, strength: 2}", "negative-prompting, strength: 3}", 23,
-                                            "claims[0].a.strength", "(0, 1, 2)"),
+    "claim on a metric that is not measured": ("metric: removal@10", "metric: removal@5", 22, "claims[0].metric",
+        "add it there"),
+    "claim on an unknown metric": ("metric: removal@10", "metric: remval@10", 22, "claims[0].metric",
+        "'removal@10'?"),
+    "claim on a modifier that is not run": ("a: {modifier: negative-prompting, strength: 2}", "a: {modifier: slerp}",
+        23, "claims[0].a.modifier", "'slerp' is not in the suite"),
+    "claim on a strength that is not run": ("negative-prompting, strength: 2}", "negative-prompting, strength: 3}",
+        23, "claims[0].a.strength", "(0, 1, 2)"),
     "claim on a variant that is not run": ("[{modifier: text-interpolation, variant: away}]",
-                                           "[{modifier: text-interpolation, variant: subtract}]", 32, "claims[1].b[0]", "add it there"),
-    "claim requires an unknown one": ("requires: [first]", "requires: [frist]", 35, "claims[1].requires[0]", "'first'?"),
+        "[{modifier: text-interpolation, variant: subtract}]", 32, "claims[1].b[0]", "add it there"),
+    "claim requires an unknown one": ("requires: [first]", "requires: [frist]", 35, "claims[1].requires[0]",
+        "'first'?"),
     "claim twice": ("id: second", "id: first", 27, "claims[1]", "used twice"),
     "missing key": ("title: A small suite\n", "", 1, "title", "required"),
     "no such prompt file": ("prompts: prompts.yaml", "prompts: promts.yaml", 8, "prompts", "no such prompt file"),
     "modifiers without prompts": ("prompts: prompts.yaml\n", "", 9, "modifiers", "need `prompts`"),
-    "list instead of mapping": ("settings: {guidance: 3, samples: 4}", "settings: [3]", 9, "settings", "must be a mapping"),
-    "text instead of list": ("metrics: [R@1, R@10, removal@10, \"CLAP(gen+)\"]", "metrics: R@1", 14, "metrics", "must be a list"),
+    "list instead of mapping": ("settings: {guidance: 3, samples: 4}", "settings: [3]", 9, "settings",
+        "must be a mapping"),
+    "text instead of list": ('metrics: [R@1, R@10, removal@10, "CLAP(gen+)"]', "metrics: R@1", 14, "metrics",
+        "must be a list"),
     "bad name": ("name: small", "name: Small Suite", 2, "name", "pattern"),
     "bad requirement": ("datasets: [sd]", "requires: [gpus]\ndatasets: [sd]", 4, "requires[0]", "pattern"),
-    "a key 'options'": ("{name: prefix-negation, form: append}", "{name: prefix-negation, options: {form: append}}", 13,
-                        "modifiers[2]", "no key 'options'"),
-    "space of a retriever": ("id: gdr-clap}", "id: gdr-clap, space: clapp}", 7, "retrievers[0].space", "did you mean 'clap'?"),
+    "a key 'options'": ("{name: prefix-negation, form: append}", "{name: prefix-negation, options: {form: append}}",
+        13, "modifiers[2]", "no key 'options'"),
+    "space of a retriever": ("id: gdr-clap}", "id: gdr-clap, space: clapp}", 7, "retrievers[0].space",
+        "did you mean 'clap'?"),
     "future version": ("schema_version: 1", "schema_version: 2", 1, "schema_version", "must be 1"),
 }  # fmt: skip
 
@@ -234,7 +251,9 @@ def test_all_mistakes_are_told_at_once(write: Write) -> None:
     assert len(_message(file).splitlines()) == 4  # titel unknown, title missing, samples, margin
 
 
-def test_paths_below_the_working_folder_are_short(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_below_the_working_folder_are_short(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = write("title:", "titel:")
     monkeypatch.chdir(tmp_path)
     assert _message(file).startswith("small.yaml:")
@@ -246,7 +265,13 @@ PROMPT_MISTAKES = {
     "empty placebo": ("irrelevant: in C major", "irrelevant: ''", 3, "negatives[0].irrelevant", "must not be empty"),
     "id twice": ("id: two", "id: one", 4, "negatives[1].id", "used twice"),
     "unknown category": ("category: genre", "category: genere", 3, "negatives[0].category", "did you mean 'genre'?"),
-    "unknown attribute": ("{attribute: genre,", "{attribute: gerne,", 3, "negatives[0].where", "unknown attribute 'gerne'"),
+    "unknown attribute": (
+        "{attribute: genre,",
+        "{attribute: gerne,",
+        3,
+        "negatives[0].where",
+        "unknown attribute 'gerne'",
+    ),
     "states nothing": ("attribute: key, in: [C]", "attribute: key", 5, "negatives[1].where[0]", "states nothing"),
     "unknown key": ("irrelevant: in C", "irelevant: in C", 3, "negatives[0].irelevant", "did you mean 'irrelevant'?"),
     "values are no list": ("in: [C]", "in: 3", 5, "negatives[1].where[0]", "must be lists"),
@@ -262,7 +287,7 @@ def test_a_mistake_in_the_prompts_names_line_and_key(mistake: str, write: Write)
     assert words in message
 
 
-# --- files that are refused before they are built ----------------------------------------------------------------------
+# --- files that are refused before they are built -------------------------------------------------------------------
 
 
 def _text_refused(write: Write, text: str) -> str:
@@ -324,7 +349,7 @@ def test_a_file_in_another_encoding_is_refused(write: Write) -> None:
     assert "UTF-8" in _message(file)
 
 
-# --- names, presets, profiles, overrides -------------------------------------------------------------------------------
+# --- names, presets, profiles, overrides ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -370,10 +395,12 @@ def test_values_of_set_are_yaml() -> None:
         parse_value("[1", "--set x")
 
 
-# --- metric keys and the schema ----------------------------------------------------------------------------------------
+# --- metric keys and the schema -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["R@1", "R@10", "R@37", "MedR", "NMedR", "FAD(jam)", "FADunit(jam)", "CLAP(ZT-)", "kept@10"])
+@pytest.mark.parametrize(
+    "key", ["R@1", "R@10", "R@37", "MedR", "NMedR", "FAD(jam)", "FADunit(jam)", "CLAP(ZT-)", "kept@10"]
+)
 def test_metric_keys_that_are_known(key: str) -> None:
     assert metric_known(key)
 

@@ -27,7 +27,10 @@ def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
 
 
 class Slerp:
-    """Slerp: the query turned toward the antipode of the negative's generated latent; strength is the share of the angle."""
+    """Slerp: the query turned away from the negative's generated latent; strength is the share of the angle.
+
+    The turn goes toward the antipode of the latent that the negative prompt alone generates.
+    """
 
     version = 1
 

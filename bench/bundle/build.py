@@ -207,7 +207,9 @@ def main() -> int:
 
     torch.set_num_threads(args.threads)
     try:
-        build(args.part, out=args.out, work=args.work, threads=args.threads, device=args.device, recipe_file=args.recipe)
+        build(
+            args.part, out=args.out, work=args.work, threads=args.threads, device=args.device, recipe_file=args.recipe
+        )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""What a space holds: a logistic probe per attribute, and the statistics of JAM that Fréchet metrics are grounded on."""
+"""What a space holds: a logistic probe per attribute."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ class Predicate:
         attribute = data.get("attribute")
         if attribute not in ATTRIBUTES:
             raise ValueError(f"unknown attribute {attribute!r} (known: {', '.join(ATTRIBUTES)})")
-        made = cls(attribute, tuple(data.get("in", ())), tuple(data.get("not_in", ())), data.get("min"), data.get("max"))
+        sets = tuple(data.get("in", ())), tuple(data.get("not_in", ()))
+        made = cls(attribute, *sets, data.get("min"), data.get("max"))
         if not made.in_ and not made.not_in and made.min is None and made.max is None:
             raise ValueError(f"predicate on {attribute!r} states nothing (give in, not_in, min or max)")
         return made

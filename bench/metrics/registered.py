@@ -92,7 +92,7 @@ RECALL_NEGATED = Metric(
     per_query=_recall_negated,
 )  # fmt: skip
 RECALL_NORMALISED = Metric(
-    "R@k(norm)", r"R@(?P<k>10)\(norm\)", "%", True, (None, None), "(R@k - chance) / (oracle - chance), PROTOCOL.md 3",
+    "R@k(norm)", r"R@(?P<k>10)\(norm\)", "%", True, (None, None), "(R@k - chance) / (oracle - chance)",
     per_query=_recall, aggregate="oracle-normalised",
 )  # fmt: skip
 MEDR = Metric(
@@ -118,7 +118,7 @@ FAD = Metric(
     "Fréchet distance of time means to the reference set; raw, or on unit vectors (FADunit)", statistic=_frechet,
 )  # fmt: skip
 MICS = Metric(
-    "MICS", r"MICS", "cosine", None, (-1, 1), "mean intra-sample cosine of a prompt's samples (FACTS.md 3.3)",
+    "MICS", r"MICS", "cosine", None, (-1, 1), "mean intra-sample cosine of a prompt's samples",
     per_query=_mics, why_null=_no_diversity,
 )  # fmt: skip
 MINVS = Metric(
@@ -143,6 +143,6 @@ KEPT = Metric(
     "share of the top 10 with what the query states, relative to an oracle's", per_query=_kept,
 )  # fmt: skip
 OVERLAP = Metric(
-    "overlap@k", r"overlap@(?P<k>[1-9]|10)", "share", None, (0, 1), "share of the top k that the unmodified query shares",
+    "overlap@k", r"overlap@(?P<k>[1-9]|10)", "share", None, (0, 1), "share of the top k kept from the unmodified query",
     per_query=_overlap,
 )  # fmt: skip

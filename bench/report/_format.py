@@ -103,7 +103,8 @@ def cell_label(cell: Mapping[str, Any], guidance: float = 3.0) -> str:
     if strength is None:
         return label
     letter = "t" if cell["modifier"] == "slerp" else "w"
-    return f"{label}, {letter} = {strength:g}"
+    placebo = " (placebo)" if label.endswith(" (placebo)") else ""
+    return f"{label.removesuffix(placebo)}, {letter} = {strength:g}{placebo}"
 
 
 def primary(modifier: str, strengths: list[float]) -> float | None:

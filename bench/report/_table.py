@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from bench.report._format import interval, rounded
 from bench.report.load import Value
 
-__all__ = ["Entry", "Table", "escape", "number", "text"]
+__all__ = ["Entry", "Table", "escape", "mark", "number", "text"]
 
 _MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 
@@ -40,7 +40,7 @@ def escape(content: str) -> str:
     """Text that is safe inside a Markdown table: no column ends, line breaks, or accidental markup."""
     for special in ("\\", "|", "`", "*", "<"):
         content = content.replace(special, f"\\{special}")
-    return " ".join(content.split())
+    return " ".join(content.replace("![", "!\\[").split())
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,18 @@ class Table:
         """Distinct footnotes, in order of appearance."""
         return list(dict.fromkeys(entry.note for row in self.rows for entry in row if entry.note))
 
-    def _printed(self) -> list[list[str]]:
+    def printed(self) -> list[list[str]]:
+        """What stands in the rows, with the marks of footnotes."""
         notes = self.notes()
-        return [[e.text + (_mark(notes.index(e.note)) if e.note else "") for e in row] for row in self.rows]
+        return [[e.text + (mark(notes.index(e.note)) if e.note else "") for e in row] for row in self.rows]
 
     def markdown(self) -> str:
         """Pipe table with its title in bold above, and the footnotes below."""
         lines = [f"**{escape(self.title)}**", "", "| " + " | ".join(map(escape, self.columns)) + " |"]
         lines.append("|" + "|".join(" :-- " if self._is_text(i) else " --: " for i in range(len(self.columns))) + "|")
-        lines += ["| " + " | ".join(map(escape, row)) + " |" for row in self._printed()]
+        lines += ["| " + " | ".join(map(escape, row)) + " |" for row in self.printed()]
         if self.notes():
-            lines += ["", "; ".join(f"{_mark(i)} {escape(note)}" for i, note in enumerate(self.notes())) + "."]
+            lines += ["", "; ".join(f"{mark(i)} {escape(note)}" for i, note in enumerate(self.notes())) + "."]
         return "\n".join(lines)
 
     def _is_text(self, column: int) -> bool:
@@ -94,13 +95,13 @@ class Table:
     def tex(self) -> str:
         """A booktabs tabular, as printed; footnotes as comments."""
         align = "".join("l" if self._is_text(i) else "r" for i in range(len(self.columns)))
-        lines = [f"% {self.title}", *(f"% {_mark(i)} {note}" for i, note in enumerate(self.notes()))]
+        lines = [f"% {self.title}", *(f"% {mark(i)} {note}" for i, note in enumerate(self.notes()))]
         lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _tex_row(self.columns), r"\midrule"]
-        lines += [_tex_row(row) for row in self._printed()]
+        lines += [_tex_row(row) for row in self.printed()]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _mark(index: int) -> str:
+def mark(index: int) -> str:
     """Superscript number of a footnote."""
     return "".join(_MARKS[int(d) - 1] if d != "0" else "⁰" for d in str(index + 1))
 
@@ -108,7 +109,7 @@ def _mark(index: int) -> str:
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "−": "$-$", "·": r"$\cdot$",
-    "≥": r"$\ge$", "Δ": r"$\Delta$", **{mark: f"$^{{{i}}}$" for i, mark in enumerate("⁰" + _MARKS)},
+    "≥": r"$\ge$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "Δ": r"$\Delta$", **{mark: f"$^{{{i}}}$" for i, mark in enumerate("⁰" + _MARKS)},
 }  # fmt: skip
 
 

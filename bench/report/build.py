@@ -38,9 +38,9 @@ _ROWS_OF_TABLE6 = (
 )
 _TRUTH = (
     "Each method at its primary strength (w = 2, a fifth of the angle for slerp). Negated share is the share of the "
-    "top 10 that has the negated value; removal is before minus after; kept is what else the query states, relative to an "
-    "oracle; R@10 counts targets that lack the negated value, R@10(neg) those that have it and should leave. Placebos "
-    "show what any push of that size does: only what goes beyond them is removal."
+    "top 10 that has the negated value; removal is before minus after; kept is what else the query states, relative "
+    "to an oracle; R@10 counts targets that lack the negated value, R@10(neg) those that have it and should leave. "
+    "Placebos show what any push of that size does: only what goes beyond them is removal."
 )
 
 
@@ -117,7 +117,7 @@ def _negation(page: _Page, group: Group, *, many: bool) -> None:
     if many:
         prefix = slug(f"{group.dataset} {group.space} {group.retriever} {group.seed}") + "-"
         page.add(f"## {escape(group.title)}, space {escape(group.space)}, seed {group.seed}")
-    page.add(tables.header_line(group.cells, group.run.summary["preset"]))
+    page.add(escape(tables.header_line(group.cells, group.run.summary["preset"])))
     page.add("## 1. Table 6, the paper's layout", _ROWS_OF_TABLE6)
     page.table(tables.paper_table6(group, beside=True), prefix)
     page.add(floor_line(group.run))
@@ -212,7 +212,7 @@ def _retrieval(page: _Page, run: Run) -> None:
         suffix = f"-seed{seed}" if len(seeds) > 1 else ""
         label = dataset_label(dataset)
         page.add(f"## {escape(label)}{f', seed {seed}' if suffix else ''}")
-        page.add(tables.header_line(cells, run.summary["preset"]))
+        page.add(escape(tables.header_line(cells, run.summary["preset"])))
         page.table(tables.retrieval_table(run, f"retrieval-{slug(dataset)}{suffix}", cells))
         paper = tables.paper_table2(run, f"table2-{slug(dataset)}{suffix}", cells)
         if paper is not None:

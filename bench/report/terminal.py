@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report import tables
-from bench.report._groups import Group, groups
-from bench.report._table import Table
+from bench.report._groups import Group, groups, metric_like
+from bench.report._table import Table, mark
 from bench.report.build import floor_line
 from bench.report.load import Run
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["print_report"]
 
 WIDTH = 100
-_COMPACT = ("negated_share@10", "removal@10", "kept@10", "R@10", "FADunit(jam)")
+_COMPACT = ("negated_share@10", "removal@10", "kept@10", "R@10")
 _SHORT = {"negated_share@10": "negated@10"}
 _VERDICT = {"supported": "green", "contradicted": "red", "inconclusive": "yellow"}
 
@@ -61,7 +61,8 @@ def _print_negation(out: Console, group: Group) -> None:
     out.print(Text(f"{group.title}: {tables.header_line(group.cells, group.run.summary['preset'])}"), width=_width(out))
     _print_table(out, tables.paper_table6(group, beside=True), drop="paper ")
     out.print(Text(floor_line(group.run)), width=_width(out))
-    _print_table(out, tables.by_truth(group, _COMPACT, intervals=False))
+    compact = (*_COMPACT, metric_like(group.run, "FADunit("))
+    _print_table(out, tables.by_truth(group, compact, intervals=False))
 
 
 def _print_table(out: Console, table: Table, drop: str = "") -> None:
@@ -74,11 +75,11 @@ def _print_table(out: Console, table: Table, drop: str = "") -> None:
     for index, column in enumerate(table.columns):
         name = next((column.replace(long, short) for long, short in _SHORT.items() if long in column), column)
         shown.add_column(Text(name), justify="right" if index else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*(Text(entry.text.replace(drop, "") if drop else entry.text) for entry in row))
+    for row in table.printed():
+        shown.add_row(*(Text(content.replace(drop, "") if drop else content) for content in row))
     out.print(shown, width=_width(out))
-    for note in table.notes():
-        out.print(Text(f"n/a: {note}", style="dim"), width=_width(out))
+    for index, note in enumerate(table.notes()):
+        out.print(Text(f"{mark(index)} {note}", style="dim"), width=_width(out))
 
 
 def _print_claims(out: Console, run: Run) -> None:

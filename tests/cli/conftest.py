@@ -59,7 +59,8 @@ def bundle_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in names:
         (folder / name).write_text(name)
     files = {
-        name: {"sha256": hashlib.sha256(name.encode()).hexdigest(), "bytes": len(name), "part": "test"} for name in names
+        name: {"sha256": hashlib.sha256(name.encode()).hexdigest(), "bytes": len(name), "part": "test"}
+        for name in names
     }
     (folder / "manifest.json").write_text(json.dumps({"schema_version": 1, "files": files, "parts": {}}))
     monkeypatch.setenv("BENCH_BUNDLE_DIR", str(folder))

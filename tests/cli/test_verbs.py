@@ -27,7 +27,7 @@ def suite_folder(tmp_path: Path) -> Path:
     return folder
 
 
-# --- validate ----------------------------------------------------------------------------------------------------------
+# --- validate -------------------------------------------------------------------------------------------------------
 
 
 def test_validate_accepts_every_packaged_suite(bench: Callable, bundle_dir: Path) -> None:
@@ -92,7 +92,7 @@ def test_validate_loads_no_weights(bundle_dir: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-# --- run, before anything is computed ---------------------------------------------------------------------------------
+# --- run, before anything is computed -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["run", "validate"])
@@ -130,7 +130,9 @@ def test_an_out_that_cannot_be_written_is_named(kind: str, bench: Callable, bund
         assert base.read_text() == "mine"
 
 
-def test_a_missing_bundle_file_stops_a_run_before_anything_is_written(bench: Callable, bundle_dir: Path, tmp_path: Path) -> None:
+def test_a_missing_bundle_file_stops_a_run_before_anything_is_written(
+    bench: Callable, bundle_dir: Path, tmp_path: Path
+) -> None:
     (bundle_dir / "mini-clap.safetensors").unlink()
     done = bench("run", "negative-prompting", "--out", tmp_path / "out")
     assert done.code == 2
@@ -182,7 +184,7 @@ def test_an_empty_folder_is_an_error(bench: Callable, tmp_path: Path) -> None:
     assert "no suite" in done.err
 
 
-# --- ls, doctor, cache, report -----------------------------------------------------------------------------------------
+# --- ls, doctor, cache, report --------------------------------------------------------------------------------------
 
 
 def test_ls_lists_every_part_with_its_description(bench: Callable) -> None:
@@ -234,4 +236,4 @@ def test_cache_tells_its_size_and_is_cleared(bench: Callable, tmp_path: Path) ->
 def test_report_needs_a_finished_run(bench: Callable, tmp_path: Path) -> None:
     done = bench("report", tmp_path)
     assert done.code == 2
-    assert "no finished run" in done.err
+    assert f"{tmp_path}: holds no results" in done.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench import bundle
 from bench.errors import UserError
@@ -62,7 +62,7 @@ class GMCaps:
         import pandas as pd
 
         if self.files()[0] not in bundle.manifest()["files"]:
-            raise UserError(f"dataset {self.name} has no evaluation split in the bundle; use gmcaps/pc, gmcaps/sd or gmcaps/mc")
+            raise UserError(f"dataset {self.name} is not for evaluation; use gmcaps/pc, gmcaps/sd or gmcaps/mc")
         truth = pd.read_parquet(bundle.path(self.files()[0]))
         captions = self._restyled(style, len(truth)) if style else pd.read_parquet(bundle.path(self.files()[1]))
         content = hashlib.sha256(self.digest().encode())

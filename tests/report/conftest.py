@@ -1,0 +1,267 @@
+"""Run folders made up from a seed: the files a run leaves, with numbers of plausible size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+CATEGORIES = ("genre", "mood", "instrumentation", "key", "tempo")
+PHRASINGS = ("song", "word", "music", "feel")
+SAMPLING = {"sampler": "dpm++2m-10", "samples": 3}
+INFO = {
+    "R@1": (True, "%", "query"), "R@5": (True, "%", "query"), "R@10": (True, "%", "query"),
+    "R@10(neg)": (False, "%", "query"), "MedR": (False, "rank", "query"), "NMedR": (False, "%", "query"),
+    "CLAP(ZA+)": (None, "cosine", "query"), "CLAP(gen+)": (None, "cosine", "query"),
+    "CLAP(ZT+)": (None, "cosine", "query"), "CLAP(gen-)": (None, "cosine", "query"),
+    "CLAP(ZT-)": (None, "cosine", "query"), "negated_share@10": (False, "share", "query"),
+    "removal@10": (True, "share", "query"), "kept@10": (True, "share", "query"), "overlap@10": (None, "share", "query"),
+    "MICS": (None, "cosine", "query"), "MINVS": (None, "samples", "query"), "FAD(jam)": (False, "distance", "set"),
+    "FADunit(jam)": (False, "distance", "set"), "Vendi": (None, "items", "set"),
+}  # fmt: skip
+RETRIEVAL_INFO = {
+    "R@1": (True, "%", "query"), "R@5": (True, "%", "query"), "R@10": (True, "%", "query"),
+    "R@10(norm)": (True, "%", "query"), "MedR": (False, "rank", "query"), "NMedR": (False, "%", "query"),
+    "MRR": (True, "%", "query"),
+}  # fmt: skip
+
+_SWEEP = (0.25, 0.5, 1, 2, 4)
+_RAW = {"vectors": "raw"}
+_DELTA = {"variant": "difference", "vectors": "unit"}
+#: modifier, options, strengths, steepness of removal, what removal costs
+_GRID: tuple[tuple[str, dict[str, Any], tuple[float | None, ...], float, float], ...] = (
+    ("negative-prompting", {}, (0, *_SWEEP), 0.8, 0.25),
+    ("text-interpolation", _DELTA, _SWEEP, 1.0, 0.4),
+    ("text-interpolation", {**_DELTA, "variant": "subtract"}, _SWEEP, 0.6, 0.6),
+    ("text-interpolation", {**_DELTA, "variant": "away"}, _SWEEP, 0.5, 0.8),
+    ("text-interpolation", {**_DELTA, **_RAW}, (2,), 1.2, 0.45),
+    ("text-interpolation", {**_DELTA, "vectors": "renormalised"}, (2,), 1.0, 0.42),
+    ("audio-interpolation", {"vectors": "unit"}, _SWEEP, 0.9, 0.5),
+    ("audio-interpolation", _RAW, (2,), 1.1, 0.55),
+    ("slerp", {}, (0.05, 0.1, 0.2, 0.3, 0.45), 6.0, 0.45),
+    ("prefix-negation", {"form": "replace"}, (None,), 0.05, 6.0),
+    ("prefix-negation", {"form": "append"}, (None,), 0.04, 2.0),
+    ("irrelevant-negative", {}, _SWEEP, 0.08, 2.0),
+    ("random-direction", {"like": "negative-prompting"}, _SWEEP, 0.06, 3.0),
+)
+
+
+def _interval(value: float, half: float) -> list[float]:
+    return [value - half, value + half]
+
+
+def _entry(value: float, half: float, n: int) -> dict[str, Any]:
+    return {"value": value, "ci": _interval(value, half), "n": n, "why_null": None}
+
+
+def _info(table: dict[str, tuple[bool | None, str, str]]) -> dict[str, Any]:
+    return {
+        key: {"higher_is_better": better, "unit": unit, "range": [None, None], "level": level}
+        for key, (better, unit, level) in table.items()
+    }
+
+
+def _cell(key: str, modifier: str, params: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {
+        "key": key, "dataset": "sd", "dataset_name": "gmcaps/sd", "data_fingerprint": "f0", "space": "mini-clap",
+        "encoder_digest": "e0", "retriever": "gdr-clap", "modifier": modifier, "params": params, "seed": 0,
+        "n_queries": 200, "n_gallery": 706, "protocol": "track", "nfe": 20, "replicate": False, **fields,
+    }  # fmt: skip
+
+
+class NegationFolder:
+    """Makes the folder of a negation run."""
+
+    def __init__(self, preset: str, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.preset = preset
+        self.sampling = SAMPLING if preset == "quick" else {"sampler": "ddim-50", "samples": 5}
+        self.cells: list[dict[str, Any]] = []
+        self.frames: dict[str, pd.DataFrame] = {}
+        self.families: list[dict[str, Any]] = []
+
+    def labels(self) -> pd.DataFrame:
+        rows = [(c, f"{c}-{i:02d}", PHRASINGS[i % 4]) for c in CATEGORIES for i in range(10) for _ in range(4)]
+        frame = pd.DataFrame(rows, columns=["category", "negative_id", "phrasing"])
+        track = [f"t{i % 60}" for i in range(len(frame))]
+        ids = [f"c{i}" for i in range(len(frame))]
+        sets = np.where(np.arange(len(frame)) % 2, "has", "lacks")
+        return frame.assign(query_id=ids, cluster_id=track, relevant_id=track, target_set=sets, rank=12.0)
+
+    def frame(self, removed: float, lost: float) -> pd.DataFrame:
+        """Values a query for a method that removes and loses the given shares."""
+        frame, rng = self.labels(), self.rng
+        n = len(frame)
+        weak = frame["category"].eq("key").to_numpy()
+        before = rng.beta(3, 3, n)
+        after = np.clip(before * (1 - np.where(weak, 0.15, 1) * removed) + rng.normal(0, 0.02, n), 0, 1)
+        means = {
+            "negated_share@10": after, "removal@10": before - after, "kept@10": rng.beta(6, 2, n) * (1 - lost),
+            "overlap@10": 1 - 0.8 * removed, "CLAP(gen+)": np.clip(1 - 0.5 * lost - 0.2 * removed, -1, 1),
+            "CLAP(gen-)": 0.41 - 0.5 * removed, "CLAP(ZA+)": 0.69 - 0.3 * lost, "CLAP(ZT+)": 0.42 - 0.2 * lost,
+            "CLAP(ZT-)": 0.17 - 0.4 * removed, "R@1": 5.0, "R@5": 15.0, "NMedR": 4.0,
+        }  # fmt: skip
+        for key, mean in means.items():
+            frame[key] = mean if isinstance(mean, np.ndarray) else mean + rng.normal(0, 0.03, n)
+        lacks = frame["target_set"].eq("lacks")
+        hit = 100.0 * (rng.random(n) < 0.25 * (1 - lost))
+        frame["R@10"], frame["R@10(neg)"] = np.where(lacks, hit, np.nan), np.where(lacks, np.nan, hit * (1 - removed))
+        frame["MedR"] = np.where(lacks, rng.integers(1, 80, n), np.nan)
+        frame["top_10"] = [["t1", "t2"]] * n
+        return frame
+
+    def add(
+        self, modifier: str, options: dict[str, Any], removed: float, lost: float, spread: bool, **fields: Any
+    ) -> None:
+        key = f"k{len(self.cells):03d}"
+        frame = self.frame(removed, lost)
+        n = len(frame)
+        metrics = {
+            metric: _entry(float(np.nanmean(frame[metric])), 0.03 * (100 if unit == "%" else 1), n)
+            for metric, (_, unit, level) in INFO.items() if level == "query" and metric in frame
+        }  # fmt: skip
+        raw = 20 if options.get("vectors") == "raw" else 1
+        metrics["FAD(jam)"] = _entry(0.11 + raw * 0.1 * removed, 0.02, n)
+        metrics["FADunit(jam)"] = _entry(0.05 + 0.1 * removed, 0.01, n)
+        metrics["Vendi"] = _entry(12.9, 0.8, n)
+        why = "measured at the primary strength only"
+        for metric, value in (("MICS", 0.92), ("MINVS", 1.42)):
+            metrics[metric] = (
+                _entry(value, 0.02, 40) if spread else {"value": None, "ci": None, "n": 0, "why_null": why}
+            )
+        params = {**options, **self.sampling}
+        self.cells.append(_cell(key, modifier, params, metrics=metrics, **{"n_queries": n, **fields}))
+        self.frames[key] = frame
+
+    def fill(self) -> None:
+        for guidance in (1.0, 1.5, 3.0, 5.0):
+            self.add("none", {"guidance": guidance}, 0.0, 0.0, guidance == 3.0)
+        for modifier, options, strengths, steep, cost in _GRID:
+            points = [{"strength": None, "removal": 0.0, "removal_ci": [0.0, 0.0], "kept": 0.75, "kept_ci": [0.7, 0.8]}]
+            for strength in strengths:
+                removed = 1 - np.exp(-steep * (1.0 if strength is None else strength))
+                lost = min(0.95, cost * removed**2 + 0.1 * removed)
+                given = {} if strength is None else {"strength": strength}
+                self.add(modifier, {**options, **given}, removed, lost, strength in (None, 2, 0.2))
+                if strength != 0:
+                    kept = 0.75 * (1 - lost)
+                    points.append({
+                        "strength": strength, "removal": removed, "removal_ci": _interval(removed, 0.04),
+                        "kept": kept, "kept_ci": _interval(kept, 0.05),
+                    })  # fmt: skip
+            last = points[-1]
+            area = float(last["removal"] * (0.75 + last["kept"]) / 2)
+            self.families.append({
+                "dataset": "sd", "space": "mini-clap", "retriever": "gdr-clap", "modifier": modifier, "params": options,
+                "seed": 0, "points": points, "area": {"value": area, "ci": _interval(area, 0.04)},
+            })  # fmt: skip
+        self.add("none", {"guidance": 3.0}, 0.0, 0.0, True, retriever="gdr-clap-s1", replicate=True)
+
+    def summary(self) -> dict[str, Any]:
+        info = _info(INFO)
+        info["FAD(jam)"]["floor"], info["FADunit(jam)"]["floor"] = 0.0113, 0.0101
+        chances = {"genre": (0.97, 0.07), "mood": (0.46, 0.13), "lead": (0.66, 0.04), "tempo": (0.91, 0.33)}
+        probes = {name: {"accuracy": a, "chance": c} for name, (a, c) in {**chances, "key": (0.1, 0.083)}.items()}
+        return {
+            "schema_version": 1, "suite": "negative-prompting", "title": "What negative prompting does to retrieval",
+            "profile": "mini", "preset": self.preset, "cells": self.cells, "metric_info": info,
+            "families": self.families, "claims": negation_claims(), "not_encoded": ["key"],
+            "space_probes": {"mini-clap": {"sd": probes, "pc": {"genre": probes["genre"]}}},
+        }  # fmt: skip
+
+
+def _claim(name: str, metric: str, verdict: str, effect: float, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": name, "text": f"The text of {name}.", "source": "Table 6", "metric": metric, "verdict": verdict,
+        "effect": effect, "ci": _interval(effect, 0.04), "p": 0.001, "p_holm": 0.004, "margin": 0.02, "expect": "a > b",
+        "compare": "difference", "at": None, "why": None, "stability": {"gdr-clap": verdict}, **fields,
+    }  # fmt: skip
+
+
+def negation_claims() -> list[dict[str, Any]]:
+    """One claim of each verdict, of ours and of the paper."""
+    three = dict.fromkeys(("gdr-clap", "gdr-clap-s1", "gdr-clap-s2"), "supported")
+    mixed = {**dict.fromkeys(three, "contradicted"), "gdr-clap-s2": "inconclusive"}
+    return [
+        _claim("np-removes-beyond-placebo", "removal@10", "supported", 0.3, source="ours", stability=three),
+        _claim("np-closest-to-query", "CLAP(gen+)", "contradicted", -0.11, stability=mixed),
+        _claim("np-keeps-fad-raw", "FAD(jam)", "supported", -2.0, compare="log-ratio", expect="a < b", stability=three),
+        _claim("np-dominates-frontier", "frontier_area", "inconclusive", 0.03, source="ours", why="requires x | y"),
+    ]
+
+
+def write_run(folder: Path, summary: dict[str, Any], frames: dict[str, pd.DataFrame]) -> Path:
+    """Write the files of a run."""
+    (folder / "per_query").mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps(summary, allow_nan=False), encoding="utf-8")
+    for key, frame in frames.items():
+        frame.to_parquet(folder / "per_query" / f"{key}.parquet")
+    return folder
+
+
+def retrieval_summary() -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    cells, frames = [], {}
+    for d, (dataset, n_gallery) in enumerate((("pc", 5500), ("pc-restyled", 5500), ("sd", 706))):
+        for r, (retriever, space) in enumerate(
+            (("clap", "mini-clap"), ("muscall", "mini-muscall"), ("gdr-clap", "mini-clap"), ("ridge-clap", "mini-clap"))
+        ):
+            key = f"r{d}{r}"
+            params = {"guidance": 3.0, **SAMPLING} if retriever == "gdr-clap" else {}
+            values = {
+                "R@1": 5.0,
+                "R@5": 16.2,
+                "R@10": 24.66,
+                "R@10(norm)": 31.0,
+                "MedR": 40.5,
+                "NMedR": 3.81,
+                "MRR": 11.0,
+            }
+            metrics = {m: _entry(v + r, 1.0, 1000) for m, v in values.items()}
+            fields = {"dataset": dataset, "dataset_name": f"gmcaps/{dataset[:2]}", "data_fingerprint": f"f-{dataset}"}
+            cells.append(
+                _cell(key, "none", params, metrics=metrics, retriever=retriever, space=space, n_queries=1000,
+                      n_gallery=n_gallery, **fields)
+            )  # fmt: skip
+            frames[key] = pd.DataFrame({"query_id": ["c1"], "cluster_id": ["t1"], "rank": [3.0]})
+    summary = {
+        "schema_version": 1, "suite": "mismatch", "title": "Domain mismatch", "profile": "mini", "preset": "quick",
+        "cells": cells, "metric_info": _info(RETRIEVAL_INFO), "families": [], "space_probes": {}, "not_encoded": [],
+        "claims": [_claim("gdr-clap-beats-clap-pc", "R@10", "supported", 10.6, margin=0, source="Table 2")],
+    }  # fmt: skip
+    return summary, frames
+
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def make_negation_run(tmp_path: Path) -> Iterator[MakeRun]:
+    """`make(preset="quick", seed=0, edit=None)`: the folder of a negation run; `edit` changes its summary."""
+
+    def make(preset: str = "quick", seed: int = 0, edit: Callable[[dict[str, Any]], None] | None = None) -> Path:
+        made = NegationFolder(preset, seed)
+        made.fill()
+        summary = made.summary()
+        if edit:
+            edit(summary)
+        return write_run(tmp_path / "results" / "negative_prompting" / f"{preset}{seed}", summary, made.frames)
+
+    yield make
+
+
+@pytest.fixture
+def make_retrieval_run(tmp_path: Path) -> Iterator[MakeRun]:
+    """`make(edit=None)`: the folder of a retrieval run."""
+
+    def make(edit: Callable[[dict[str, Any]], None] | None = None) -> Path:
+        summary, frames = retrieval_summary()
+        if edit:
+            edit(summary)
+        return write_run(tmp_path / "results" / "mismatch" / "aaa", summary, frames)
+
+    yield make

@@ -1,7 +1,8 @@
 """Claims: findings stated in a suite, judged from the cells of a run (PROTOCOL.md 8).
 
 A claim compares an arm `a` with another `b` (or the best of several, or a number) on one metric. It is supported
-only if the whole interval of the effect lies beyond the margin, contradicted only if the whole interval lies short of it, both
+only if the whole interval of the effect lies beyond the margin, contradicted only if the whole interval lies short of
+it, both
 after Holm's correction over all claims of the run; otherwise it is inconclusive. A claim whose `requires` are not all
 supported is inconclusive: a control that does nothing has no side effects worth comparing.
 """

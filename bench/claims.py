@@ -93,6 +93,8 @@ def _select(selector: Mapping[str, Any], cells: Sequence[CellData], retriever: s
         found.append(data)
     if not found:
         raise UserError(f"claims: no cell of the suite matches {dict(selector)} for retriever {retriever!r}")
+    if not all(_same_task(data, found[0]) for data in found):
+        raise UserError(f"claims: {dict(selector)} matches cells of several datasets; name a dataset")
     base = next((c for c in cells if c.cell.modifier == "none" and c.cell.is_default and _same_task(c, found[0])), None)
     return Arm(tuple(found), base, times)
 
@@ -242,23 +244,23 @@ def _at_levels(curves: Sequence[tuple[np.ndarray, np.ndarray]], expect: Expectat
     return np.mean(effects, axis=0)
 
 
-def _set_values(arm: Arm, key: str, metric: Metric) -> Callable[[np.ndarray], list[float]]:
-    """Values of a set metric for the cells of a sweep, on a subset of rows; the unmodified cell comes first."""
+def _set_values(arm: Arm, key: str, metric: Metric, sweep: bool) -> Callable[[np.ndarray], list[float]]:
+    """Values of a set metric on a subset of rows: of the one cell, or of a sweep with the unmodified cell first."""
+    if not sweep and len(arm.cells) != 1:
+        raise UserError(f"claims: {len(arm.cells)} cells match one side of a claim on {key}; name a strength")
+    cells = [arm.base, *arm.sweep] if sweep and arm.base is not None else list(arm.cells)
     match = metric.match(key)
     statistic = metric.statistic
     assert match is not None
     assert statistic is not None
-    cells = list(arm.sweep)
     measured = [c.measured() for c in cells]
-    if arm.base is not None and len(cells) > 1:
-        measured.insert(0, arm.base.measured())
     return lambda rows: [statistic(m, match, rows) for m in measured]
 
 
 def _judge_set(arms: Sequence[Arm], key: str, metric: Metric, expect: Expectation, claim: Any) -> stats.Estimate:
     """Set metrics: a delete-a-group jackknife over whole negatives, the same groups for every arm."""
     log_ratio = claim.compare == "log-ratio"
-    valued = [_set_values(arm, key, metric) for arm in arms]
+    valued = [_set_values(arm, key, metric, claim.at == "equal-removal") for arm in arms]
     removals = [_removal_columns(arm) for arm in arms] if claim.at == "equal-removal" else []
 
     def statistic(rows: np.ndarray) -> float:
@@ -294,6 +296,11 @@ def judge(claim: Any, cells: Sequence[CellData], retriever: str, metrics: Callab
     metric = metrics(claim.metric)
     if metric.statistic:
         return _judge_set(arms, claim.metric, metric, expect, claim)
+    if claim.compare == "log-ratio" or metric.aggregate == "median":
+        raise UserError(
+            f"claim {claim.id}: a claim on {claim.metric} compares means; log-ratio is for metrics of a set, and medians "
+            "cannot be claimed (use R@k or MRR)"
+        )
     if claim.at == "equal-removal":
         return _equal_removal_means(arms, claim.metric, expect)
     columns = [_single(arm, claim.metric) for arm in arms]

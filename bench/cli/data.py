@@ -37,9 +37,13 @@ _LOWEST_COSINE = 0.999
 
 
 def _domain(name: str) -> Domain:
-    from bench.datasets.gmcaps.corpus import domain_named
+    from bench import registry
+    from bench.datasets.gmcaps.corpus import DOMAINS, domain_named
 
-    return domain_named(name)
+    known = [f"gmcaps/{domain}" for domain in DOMAINS]
+    if name not in known:
+        raise UserError(registry.datasets.unknown(name, known))
+    return domain_named(name.removeprefix("gmcaps/"))
 
 
 def _split(domain: Domain, split: str | None) -> str:

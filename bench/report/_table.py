@@ -109,7 +109,8 @@ def mark(index: int) -> str:
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "−": "$-$", "·": r"$\cdot$",
-    "≥": r"$\ge$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "Δ": r"$\Delta$", **{mark: f"$^{{{i}}}$" for i, mark in enumerate("⁰" + _MARKS)},
+    "≥": r"$\ge$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "Δ": r"$\Delta$", 
+    **{sign: f"$^{{{i}}}$" for i, sign in enumerate("⁰" + _MARKS)},
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ INFO = {
     "MICS": (None, "cosine", "query"), "MINVS": (None, "samples", "query"), "FAD(jam)": (False, "distance", "set"),
     "FADunit(jam)": (False, "distance", "set"), "Vendi": (None, "items", "set"),
 }  # fmt: skip
+_HALF = {"%": 3.0, "rank": 4.0, "cosine": 0.03, "share": 0.03, "samples": 0.1}
 RETRIEVAL_INFO = {
     "R@1": (True, "%", "query"), "R@5": (True, "%", "query"), "R@10": (True, "%", "query"),
     "R@10(norm)": (True, "%", "query"), "MedR": (False, "rank", "query"), "NMedR": (False, "%", "query"),
@@ -122,18 +123,16 @@ class NegationFolder:
         frame = self.frame(removed, lost)
         n = len(frame)
         metrics = {
-            metric: _entry(float(np.nanmean(frame[metric])), 0.03 * (100 if unit == "%" else 1), n)
+            metric: _entry(float(np.nanmean(frame[metric])), _HALF[unit], n)
             for metric, (_, unit, level) in INFO.items() if level == "query" and metric in frame
         }  # fmt: skip
         raw = 20 if options.get("vectors") == "raw" else 1
         metrics["FAD(jam)"] = _entry(0.11 + raw * 0.1 * removed, 0.02, n)
         metrics["FADunit(jam)"] = _entry(0.05 + 0.1 * removed, 0.01, n)
         metrics["Vendi"] = _entry(12.9, 0.8, n)
-        why = "measured at the primary strength only"
+        none = {"value": None, "ci": None, "n": 0, "why_null": "measured at the primary strength only"}
         for metric, value in (("MICS", 0.92), ("MINVS", 1.42)):
-            metrics[metric] = (
-                _entry(value, 0.02, 40) if spread else {"value": None, "ci": None, "n": 0, "why_null": why}
-            )
+            metrics[metric] = _entry(value, 0.02, 40) if spread else none
         params = {**options, **self.sampling}
         self.cells.append(_cell(key, modifier, params, metrics=metrics, **{"n_queries": n, **fields}))
         self.frames[key] = frame
@@ -212,16 +211,8 @@ def retrieval_summary() -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
         ):
             key = f"r{d}{r}"
             params = {"guidance": 3.0, **SAMPLING} if retriever == "gdr-clap" else {}
-            values = {
-                "R@1": 5.0,
-                "R@5": 16.2,
-                "R@10": 24.66,
-                "R@10(norm)": 31.0,
-                "MedR": 40.5,
-                "NMedR": 3.81,
-                "MRR": 11.0,
-            }
-            metrics = {m: _entry(v + r, 1.0, 1000) for m, v in values.items()}
+            means = (5.0, 16.2, 24.66, 31.0, 40.5, 3.81, 11.0)
+            metrics = {m: _entry(v + r, 1.0, 1000) for m, v in zip(RETRIEVAL_INFO, means, strict=True)}
             fields = {"dataset": dataset, "dataset_name": f"gmcaps/{dataset[:2]}", "data_fingerprint": f"f-{dataset}"}
             cells.append(
                 _cell(key, "none", params, metrics=metrics, retriever=retriever, space=space, n_queries=1000,
@@ -239,9 +230,9 @@ def retrieval_summary() -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
 MakeRun = Callable[..., Path]
 
 
-@pytest.fixture
-def make_negation_run(tmp_path: Path) -> Iterator[MakeRun]:
-    """`make(preset="quick", seed=0, edit=None)`: the folder of a negation run; `edit` changes its summary."""
+@pytest.fixture(scope="session")
+def make_negation_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
+    """`make(preset="quick", seed=0, edit=None)`: a new folder of a negation run; `edit` changes its summary."""
 
     def make(preset: str = "quick", seed: int = 0, edit: Callable[[dict[str, Any]], None] | None = None) -> Path:
         made = NegationFolder(preset, seed)
@@ -249,19 +240,28 @@ def make_negation_run(tmp_path: Path) -> Iterator[MakeRun]:
         summary = made.summary()
         if edit:
             edit(summary)
-        return write_run(tmp_path / "results" / "negative_prompting" / f"{preset}{seed}", summary, made.frames)
+        results = tmp_path_factory.mktemp("results")
+        return write_run(results / "negative_prompting" / f"{preset}{seed}", summary, made.frames)
 
-    yield make
+    return make
 
 
-@pytest.fixture
-def make_retrieval_run(tmp_path: Path) -> Iterator[MakeRun]:
-    """`make(edit=None)`: the folder of a retrieval run."""
+@pytest.fixture(scope="session")
+def make_retrieval_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
+    """`make(edit=None)`: a new folder of a retrieval run."""
 
     def make(edit: Callable[[dict[str, Any]], None] | None = None) -> Path:
         summary, frames = retrieval_summary()
         if edit:
             edit(summary)
-        return write_run(tmp_path / "results" / "mismatch" / "aaa", summary, frames)
+        return write_run(tmp_path_factory.mktemp("results") / "mismatch" / "aaa", summary, frames)
 
-    yield make
+    return make
+
+
+@pytest.fixture(scope="session")
+def negation_run(make_negation_run: MakeRun) -> Path:
+    """A negation run that tests only read, with its report."""
+    from bench.report.build import build_report
+
+    return build_report(make_negation_run()).parent

@@ -298,8 +298,8 @@ def judge(claim: Any, cells: Sequence[CellData], retriever: str, metrics: Callab
         return _judge_set(arms, claim.metric, metric, expect, claim)
     if claim.compare == "log-ratio" or metric.aggregate == "median":
         raise UserError(
-            f"claim {claim.id}: a claim on {claim.metric} compares means; log-ratio is for metrics of a set, and medians "
-            "cannot be claimed (use R@k or MRR)"
+            f"claim {claim.id}: a claim on {claim.metric} compares means; log-ratio is for metrics of a set, and "
+            "medians cannot be claimed (use R@k or MRR)"
         )
     if claim.at == "equal-removal":
         return _equal_removal_means(arms, claim.metric, expect)

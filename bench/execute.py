@@ -97,7 +97,7 @@ class _Run:
     def __init__(self, suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None) -> None:
         self.suite, self.options = suite, options
         self.plan = Plan(suite, options.device)
-        self.cache = Cache(options.cache_dir)
+        self.cache = Cache(options.cache_dir, options.fresh)
         self.find_metric = metric_finder()
         self.metrics: dict[str, Metric] = {key: self.find_metric(key) for key in suite.metrics}
         self.phases = Phases()
@@ -148,14 +148,15 @@ class _Run:
         if self.suite.prompt_set is None:
             return RetrievalTask(dataset, gallery, source, sampling, settings.queries)
         negatives = self.suite.prompt_set.to_negatives()
-        pairs_key = f"pairs|{cell.dataset}|{cell.seed}"
+        queries = self.plan.queries(cell.replicate)
+        pairs_key = f"pairs|{cell.dataset}|{cell.seed}|{queries}"
         if pairs_key not in self._tasks:
             selection = self.suite.selection
             chooser = self._source(self.suite.retrievers[0].id)
             chosen_with = Sampling(settings.sampler, settings.guidance, settings.samples, selection.seed + cell.seed)
             self._tasks[pairs_key] = NegationTask.choose(
                 dataset, gallery, chooser, negatives, chosen_with,
-                candidates=settings.candidates, per_negative=max(1, settings.queries // len(negatives)),
+                candidates=settings.candidates, per_negative=max(1, queries // len(negatives)),
             )  # fmt: skip
         spread = Spread(settings.diversity_samples, settings.diversity_queries)
 
@@ -189,7 +190,7 @@ class _Run:
                 data.append(CellData(cell, frame, entry["n_gallery"], partial(group.measure, cell)))
                 self.progress.finished()
         with self.phases.phase("claims"):
-            judged = self._cached_json("claims", [cell.key for cell in self.plan.cells], lambda: self._judge(data))
+            judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
         self._write_summary(entries, judged)
         with self.phases.phase("report"):
             self._write_report()
@@ -209,23 +210,28 @@ class _Run:
 
     def _cell(self, cell: Cell, group: _Group) -> tuple[dict[str, Any], pd.DataFrame]:
         """A cell from the run's folder, else from the cache, else computed; always left in both."""
-        import pandas as pd
-
         entry_file = self.folder / "cells" / f"{cell.key}.json"
         frame_file = self.folder / "per_query" / f"{cell.key}.parquet"
+        found = None
         if not self.options.fresh and entry_file.exists() and frame_file.exists():
-            try:
-                return json.loads(entry_file.read_text()), pd.read_parquet(frame_file)
-            except (ValueError, OSError):
-                pass  # cut short by something that is not us: made again below
+            found = _parsed(entry_file.read_bytes(), frame_file.read_bytes())
+        if found is not None:
+            return found
         entry, frame = self.cache.read("cells", cell.key, ".json"), self.cache.read("cells", cell.key, ".parquet")
-        if self.options.fresh or entry is None or frame is None:
+        if not self.options.fresh and entry is not None and frame is not None:
+            found = _parsed(entry, frame)
+        if found is None:
             entry, frame = self._compute(cell, group)
             self.cache.write("cells", cell.key, ".parquet", frame)
             self.cache.write("cells", cell.key, ".json", entry)
+            found = _parsed(entry, frame)
+        assert found is not None
+        assert frame is not None
+        # The cache is shared by suites that may call the same parts by other names.
+        found[0].update(dataset=cell.dataset, retriever=cell.retriever, replicate=cell.replicate)
         write_atomic(frame_file, frame)
-        write_atomic(entry_file, entry)
-        return json.loads(entry), pd.read_parquet(io.BytesIO(frame))
+        write_atomic(entry_file, _line(found[0]))
+        return found
 
     def _compute(self, cell: Cell, group: _Group) -> tuple[bytes, bytes]:
         measured = group.measure(cell)
@@ -247,18 +253,24 @@ class _Run:
         }  # fmt: skip
         buffer = io.BytesIO()
         _to_parquet(frame, buffer)
-        return (json.dumps(entry, sort_keys=True, allow_nan=False) + "\n").encode(), buffer.getvalue()
+        return _line(entry), buffer.getvalue()
 
     # --- claims and summary ----------------------------------------------------------------------------------------
 
-    def _cached_json(self, kind: str, keys: list[str], compute: Callable[[], Any]) -> Any:
+    def _cached_json(self, kind: str, keys: list[Any], compute: Callable[[], Any]) -> Any:
         described = {"kind": kind, "cells": keys, "claims": [c.model_dump(mode="json") for c in self.suite.claims]}
         key = content_key({**described, "version": 1})
         stored = None if self.options.fresh else self.cache.read(kind, key, ".json")
-        if stored is None:
-            stored = json.dumps(compute(), sort_keys=True, allow_nan=False).encode()
-            self.cache.write(kind, key, ".json", stored)
-        return json.loads(stored)
+        try:
+            return json.loads(stored or b"")
+        except ValueError:  # not there, or damaged
+            content = json.dumps(compute(), sort_keys=True, allow_nan=False).encode()
+        self.cache.write(kind, key, ".json", content)
+        return json.loads(content)
+
+    def _names(self) -> list[Any]:
+        """What a verdict depends on besides the claims: the cells, and what the suite calls their parts."""
+        return [[cell.key, cell.dataset, cell.retriever, cell.replicate] for cell in self.plan.cells]
 
     def _judge(self, data: list[CellData]) -> dict[str, Any]:
         main = self.suite.retrievers[0].id
@@ -326,6 +338,20 @@ def _label(cell: Cell) -> str:
     strength = "" if cell.strength is None else f" {cell.strength:g}"
     guidance = f" guidance {cell.guidance:g}" if cell.modifier == "none" and cell.guidance is not None else ""
     return " ".join(f"{cell.dataset} {cell.retriever} {cell.modifier} {options}{strength}{guidance}".split())
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return (json.dumps(entry, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _parsed(entry: bytes, frame: bytes) -> tuple[dict[str, Any], pd.DataFrame] | None:
+    """A cell from its two files; None if either was cut short or damaged by something that is not us."""
+    import pandas as pd
+
+    try:
+        return json.loads(entry), pd.read_parquet(io.BytesIO(frame))
+    except (ValueError, OSError):
+        return None
 
 
 def _to_parquet(frame: pd.DataFrame, target: io.BytesIO) -> None:

@@ -115,21 +115,28 @@ class Plan:
 
     def _cells(self) -> Iterator[Cell]:
         replicates = {ref.id for ref in self.suite.replicates}
-        claimed = self._claimed_modifiers()
+        claimed = self._claimed_strengths()
         for dataset in self.suite.datasets:
             for ref in [*self.suite.retrievers, *self.suite.replicates]:
                 for seed in self.suite.seeds:
                     replicate = ref.id in replicates
                     for name, options, strength, guidance, primary in self._grid(ref.id):
-                        if replicate and name != "none" and name not in claimed:
+                        if replicate and name != "none" and strength not in claimed.get(name, ()):
                             continue
                         yield self._cell(dataset, ref, seed, name, options, strength, guidance, primary, replicate)
 
-    def _claimed_modifiers(self) -> set[str]:
-        selectors = []
+    def _claimed_strengths(self) -> dict[str, set[float | None]]:
+        """Modifier -> strengths that the claims need: all a replicate computes."""
+        swept: dict[str, set[float | None]] = {}
+        for row in self.suite.modifiers:
+            swept.setdefault(row.name, set()).update(row.strengths)
+        needed: dict[str, set[float | None]] = {}
         for claim in self.suite.claims:
-            selectors += [claim.a, *(claim.b if isinstance(claim.b, list) else [claim.b])]
-        return {s["modifier"] for s in selectors if s and "modifier" in s}
+            for selector in [claim.a, *(claim.b or [])]:
+                name = selector.get("modifier", "none")
+                named = {float(selector["strength"])} if "strength" in selector else swept.get(name, set()) - {0.0}
+                needed.setdefault(name, set()).update(named)
+        return needed
 
     def _grid(self, retriever: str) -> list[tuple[str, dict[str, Any], float | None, float | None, bool]]:
         """(modifier, options, strength, guidance, primary) of one retriever, the unmodified ones first."""
@@ -172,7 +179,7 @@ class Plan:
             "params": params,
             "spread": [settings.diversity_samples, settings.diversity_queries] if primary else None,
             "seed": seed,
-            "queries": settings.queries,
+            "queries": self.queries(replicate),
             "task": self.task_description(),
             "metrics": metrics,
             "plugins": [
@@ -186,6 +193,11 @@ class Plan:
             is_default=name == "none" and guidance == settings.guidance, with_spread=primary, seed=seed,
             replicate=replicate, params=params, metrics=metrics,
         )  # fmt: skip
+
+    def queries(self, replicate: bool) -> int:
+        """How many queries (or pairs) a cell asks for; replicates may take fewer."""
+        settings = self.suite.settings
+        return settings.replicate_queries or settings.queries if replicate else settings.queries
 
     def task_description(self) -> dict[str, Any] | None:
         """What decides the pairs of a negation suite; None for a retrieval suite."""

@@ -75,10 +75,17 @@ def ensure_writable(folder: Path, flag: str) -> None:
 
 
 class Cache:
-    """Arrays and JSON documents by key, below one folder."""
+    """Arrays and JSON documents by key, below one folder.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        fresh: compute every array again once; what was there before is not read.
+    """
+
+    def __init__(self, root: Path, fresh: bool = False) -> None:
         self.root = root
+        self.fresh = fresh
+        self._made: set[Path] = set()
 
     def _path(self, kind: str, key: str, suffix: str) -> Path:
         return self.root / kind / key[:2] / f"{key}{suffix}"
@@ -87,6 +94,8 @@ class Cache:
         """The array that a description names, computed and kept if it is not there yet."""
         path = self._path("arrays", content_key(description), ".npy")
         try:
+            if self.fresh and path not in self._made:
+                raise FileNotFoundError(path)
             with path.open("rb") as file:
                 return np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError):
@@ -94,6 +103,7 @@ class Cache:
         buffer = io.BytesIO()
         np.save(buffer, value, allow_pickle=False)
         write_atomic(path, buffer.getvalue())
+        self._made.add(path)
         return value
 
     def read(self, kind: str, key: str, suffix: str) -> bytes | None:

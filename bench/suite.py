@@ -37,6 +37,7 @@ class Settings:
     samples: int = 3
     queries: int = 1000
     candidates: int = 400
+    replicate_queries: int | None = None
     diversity_samples: int = 10
     diversity_queries: int = 40
 

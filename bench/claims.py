@@ -169,9 +169,10 @@ def family_frontier(arm: Arm) -> dict[str, Any]:
     columns = _frontier(arm)
     count = len(arm.sweep)
 
-    def estimated(statistic: Callable[[np.ndarray], np.ndarray]) -> tuple[float, list[float]]:
+    def estimated(statistic: Callable[[np.ndarray], np.ndarray]) -> tuple[float | None, list[float] | None]:
         estimate = stats.clustered_delta(statistic, columns.values, first, second)
-        return float(estimate.value), [float(v) for v in stats.interval(estimate)]
+        ends = [float(v) for v in stats.interval(estimate)]
+        return _finite(estimate.value), ends if np.isfinite(ends).all() else None
 
     def removal_at(i: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda means: _fractions(means, count)[..., i]
@@ -181,7 +182,7 @@ def family_frontier(arm: Arm) -> dict[str, Any]:
 
     points = []
     for i in range(count + 1):
-        removal, removal_ci = (0.0, [0.0, 0.0]) if i == 0 else estimated(removal_at(i))
+        removal, removal_ci = estimated(removal_at(i)) if i else (0.0, [0.0, 0.0])
         kept, kept_ci = estimated(kept_at(i))
         strength = None if i == 0 else arm.sweep[i - 1].cell.strength
         points.append(

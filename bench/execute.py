@@ -295,9 +295,12 @@ class _Run:
         for members in swept.values():
             cell = members[0].cell
             base = next(d for d in own if d.cell.is_default and d.cell.dataset == cell.dataset)
+            drawn = family_frontier(Arm(tuple(members), base))
+            if drawn["area"]["value"] is None:
+                continue  # nothing was there to remove, or nothing stated to keep
             yield {
                 "dataset": cell.dataset, "space": cell.space, "retriever": retriever, "modifier": cell.modifier,
-                "params": dict(cell.options), "seed": seed, **family_frontier(Arm(tuple(members), base)),
+                "params": dict(cell.options), "seed": seed, **drawn,
             }  # fmt: skip
 
     def _write_resolved(self) -> None:

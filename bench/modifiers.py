@@ -1,4 +1,4 @@
-"""The modifier that modifies nothing."""
+"""The modifier that modifies nothing, and what all modifiers of plain queries share."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ import numpy as np
 
 from bench.protocols import ModifierContext
 
-__all__ = ["Unmodified"]
+__all__ = ["OnPlainQueries", "Unmodified"]
 
 
-class Unmodified:
-    """No modification: the retriever's own query latents."""
+class OnPlainQueries:
+    """Base of modifiers that start from the unmodified query at the suite's guidance."""
 
     version = 1
-
-    def __init__(self) -> None:
-        self.options: dict[str, str] = {}
+    passes = 2
+    """Network evaluations of one sample at one denoising step."""
 
     def guidance_before(self, strength: float | None, default: float) -> float:
+        """The suite's guidance."""
         return default
 
     def evaluations(self, strength: float | None, steps: int) -> int:
-        return 2 * steps
+        """Network evaluations of one sample."""
+        return self.passes * steps
+
+
+class Unmodified(OnPlainQueries):
+    """No modification: the retriever's own query latents."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, str] = {}
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         return context.query(context.prompts)

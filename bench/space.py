@@ -26,7 +26,7 @@ class BundledSpace:
         self.encoder = encoder
         self.name: str = encoder.name
         self.dim: int = encoder.dim
-        self._encoded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._encoded: dict[tuple[str, ...], TextLatents] = {}
 
     def bundle_files(self) -> tuple[str, ...]:
         return (*self.encoder.bundle_files(), f"latents-{self.name}.safetensors", f"space-{self.name}.json")
@@ -50,18 +50,12 @@ class BundledSpace:
         return json.loads(bundle.path(f"space-{self.name}.json").read_text())["probes"]
 
     def text(self, texts: Sequence[str]) -> TextLatents:
-        """Token states and unit vectors of texts in this space; each distinct text is encoded once."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._encoded]
-        if new:
-            latents = self.encoder.encode_text(new)
-            lengths = latents.mask.sum(1)
-            for row, text in enumerate(new):
-                self._encoded[text] = latents.tokens[row, : lengths[row]], latents.pooled[row]
-        rows = [self._encoded[text] for text in texts]
-        longest = max((len(states) for states, _ in rows), default=1)
-        tokens = np.zeros((len(rows), longest, self.encoder.token_dim), dtype=np.float32)
-        mask = np.zeros((len(rows), longest), dtype=bool)
-        for row, (states, _) in enumerate(rows):
-            tokens[row, : len(states)], mask[row, : len(states)] = states, True
-        pooled = np.array([vector for _, vector in rows], dtype=np.float32).reshape(len(rows), self.dim)
-        return TextLatents(tokens, mask, pooled)
+        """Token states and unit vectors of texts in this space; a list that was asked before is not encoded again.
+
+        A text's last digits depend on the batch that it is encoded in. The batch is always the list that was asked for,
+        never what happens to be missing from memory: a resumed run has then the same bits as one in one piece.
+        """
+        key = tuple(texts)
+        if key not in self._encoded:
+            self._encoded[key] = self.encoder.encode_text(list(texts))
+        return self._encoded[key]

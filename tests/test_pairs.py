@@ -55,7 +55,7 @@ def dataset():
             "track_id": ids,
             "text": ids,
             "stated": [[{"attribute": "genre", "in": ["rock"]}], *[[] for _ in range(39)]],
-        }  # fmt: skip
+        }
     )
     return Dataset("toy", ids, captions, truth, "f")
 

@@ -200,7 +200,7 @@ MISTAKES = {
     "samples is a fraction": ("samples: 4", "samples: 4.5", 9, "settings.samples", "whole number, is 4.5"),
     "samples is true": ("samples: 4", "samples: true", 9, "settings.samples", "whole number, is True"),
     "no steps": ("ddim-50", "ddim-0", 17, "presets.full.sampler", "1 to 999 steps"),
-    "unknown sampler": ("ddim-50", "euler-50", 17, "presets.full.sampler", "ddim-STEPS, dpm++2m-STEPS or dpm++2m-logsnr-STEPS"),
+    "unknown sampler": ("ddim-50", "euler-50", 17, "presets.full.sampler", "dpm++2m-STEPS or dpm++2m-logsnr-STEPS"),
     "negative margin": ("margin: 0.05", "margin: -0.05", 26, "claims[0].margin", "at least 0"),
     "no such expectation": ("expect: a > b\n    margin", "expect: a >= b\n    margin", 25, "claims[0].expect",
         "a > NUMBER"),

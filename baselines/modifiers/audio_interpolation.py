@@ -6,12 +6,13 @@ import numpy as np
 
 from baselines.modifiers._vectors import VECTORS, prepare, restore
 from bench.errors import UserError
+from bench.modifiers import OnPlainQueries
 from bench.protocols import ModifierContext
 
 __all__ = ["AudioInterpolation"]
 
 
-class AudioInterpolation:
+class AudioInterpolation(OnPlainQueries):
     """Δ_A: Z̃⁺ + w(Z̃⁺ − Z̃⁻), away from the audio latent that the negative prompt alone generates.
 
     Args:
@@ -19,18 +20,13 @@ class AudioInterpolation:
     """
 
     version = 1
+    passes = 4
 
     def __init__(self, vectors: str = "unit") -> None:
         if vectors not in VECTORS:
             raise UserError(f"audio-interpolation: vectors {vectors!r} is none of {', '.join(VECTORS)}")
         self.vectors = vectors
         self.options = {"vectors": vectors}
-
-    def guidance_before(self, strength: float | None, default: float) -> float:
-        return default
-
-    def evaluations(self, strength: float | None, steps: int) -> int:
-        return 4 * steps
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         samples = context.query(context.prompts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.errors import UserError
+from bench.modifiers import OnPlainQueries
 from bench.protocols import ModifierContext
 
 __all__ = ["PrefixNegation", "negated_prompt"]
@@ -26,7 +27,7 @@ def negated_prompt(prompt: str, negative: str, form: str) -> str:
     return f"{prompt.rstrip().rstrip('.')}, not {negative}{stop}"
 
 
-class PrefixNegation:
+class PrefixNegation(OnPlainQueries):
     """Prefix negation: "not …" in place of the prompt (form `replace`, the paper's example) or behind it (`append`)."""
 
     version = 1
@@ -36,12 +37,6 @@ class PrefixNegation:
             raise UserError(f"prefix-negation: form {form!r} is none of {', '.join(FORMS)}")
         self.form = form
         self.options = {"form": form}
-
-    def guidance_before(self, strength: float | None, default: float) -> float:
-        return default
-
-    def evaluations(self, strength: float | None, steps: int) -> int:
-        return 2 * steps
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         negated = [

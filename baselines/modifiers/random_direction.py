@@ -7,12 +7,13 @@ import hashlib
 import numpy as np
 
 from baselines.modifiers._vectors import unit
+from bench.modifiers import OnPlainQueries
 from bench.protocols import ModifierContext
 
 __all__ = ["RandomDirection"]
 
 
-class RandomDirection:
+class RandomDirection(OnPlainQueries):
     """Placebo: each query moved in a random direction to the cosine at which another modifier leaves it.
 
     Args:
@@ -24,12 +25,6 @@ class RandomDirection:
     def __init__(self, like: str = "negative-prompting") -> None:
         self.like = like
         self.options = {"like": like}
-
-    def guidance_before(self, strength: float | None, default: float) -> float:
-        return default
-
-    def evaluations(self, strength: float | None, steps: int) -> int:
-        return 2 * steps
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         samples = context.query(context.prompts)

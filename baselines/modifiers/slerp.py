@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from baselines.modifiers._vectors import unit
+from bench.modifiers import OnPlainQueries
 from bench.protocols import ModifierContext
 
 __all__ = ["Slerp", "slerp"]
@@ -26,22 +27,17 @@ def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
     return np.where(sine < 1e-6, a, turned)
 
 
-class Slerp:
+class Slerp(OnPlainQueries):
     """Slerp: the query turned away from the negative's generated latent; strength is the share of the angle.
 
     The turn goes toward the antipode of the latent that the negative prompt alone generates.
     """
 
     version = 1
+    passes = 4
 
     def __init__(self) -> None:
         self.options: dict[str, str] = {}
-
-    def guidance_before(self, strength: float | None, default: float) -> float:
-        return default
-
-    def evaluations(self, strength: float | None, steps: int) -> int:
-        return 4 * steps
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         samples = context.query(context.prompts)

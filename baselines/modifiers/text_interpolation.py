@@ -6,6 +6,7 @@ import numpy as np
 
 from baselines.modifiers._vectors import VECTORS, prepare, restore
 from bench.errors import UserError
+from bench.modifiers import OnPlainQueries
 from bench.protocols import ModifierContext
 
 __all__ = ["TextInterpolation"]
@@ -13,7 +14,7 @@ __all__ = ["TextInterpolation"]
 VARIANTS = ("difference", "subtract", "away")
 
 
-class TextInterpolation:
+class TextInterpolation(OnPlainQueries):
     """Δ_T: the query moved by text vectors, Z̃ + w(Z_T⁺ − Z_T⁻), or its variants `subtract` and `away`.
 
     Args:
@@ -32,12 +33,6 @@ class TextInterpolation:
             raise UserError(f"text-interpolation: vectors {vectors!r} is none of {', '.join(VECTORS)}")
         self.variant, self.vectors = variant, vectors
         self.options = {"variant": variant, "vectors": vectors}
-
-    def guidance_before(self, strength: float | None, default: float) -> float:
-        return default
-
-    def evaluations(self, strength: float | None, steps: int) -> int:
-        return 2 * steps
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         w = float(strength or 0.0)

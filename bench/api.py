@@ -61,10 +61,13 @@ class RunResult:
         return build_report(self.folder)
 
     def _repr_html_(self) -> str:
+        import pandas as pd
+
         frame = self.to_pandas()
         main = frame[~frame["replicate"]]
         labels = [c for c in ("dataset", "retriever", "modifier", *main.filter(like="params.").columns) if c in main]
-        table = main.assign(**{c: main[c].astype(str).replace("nan", "") for c in labels})
+        # A missing label would drop its row from the table.
+        table = main.assign(**{c: ["" if pd.isna(v) else str(v) for v in main[c]] for c in labels})
         wide = table.pivot_table(index=labels, columns="metric", values="value", sort=False)
         return str(wide.round(3).to_html())
 

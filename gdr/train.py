@@ -86,7 +86,7 @@ def _rate(step: int, config: TrainConfig) -> float:
 
 
 def _noised(x0: Tensor, t: Tensor, noise: Tensor, schedule: NoiseSchedule) -> Tensor:
-    alpha = torch.as_tensor(schedule.alphas_cumprod, dtype=x0.dtype, device=x0.device)[t][:, None, None]
+    alpha = torch.tensor(schedule.alphas_cumprod, dtype=x0.dtype, device=x0.device)[t][:, None, None]
     return alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise
 
 

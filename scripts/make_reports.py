@@ -15,7 +15,8 @@ import bench
 from bench.report._seeds import build_seeds
 from bench.report.load import build_agreement
 
-SUITES = ("negative-prompting", "mismatch")
+#: Suite -> presets that are published.
+SUITES = {"negative-prompting": ("quick", "full"), "mismatch": ("quick",)}
 SEEDS = range(5)
 
 
@@ -37,12 +38,9 @@ def main() -> None:
     parser.add_argument("--skip-full", action="store_true", help="quick runs and seeds only")
     args = parser.parse_args()
     lines = ["# Reports", "", "Every page is built by `make reports` from runs of the embedded default.", ""]
-    for suite in SUITES:
-        presets = {
-            p: bench.run(suite, preset=p, out=args.results)
-            for p in ("quick", "full")
-            if p == "quick" or not args.skip_full
-        }
+    for suite, wanted in SUITES.items():
+        chosen = [preset for preset in wanted if preset == "quick" or not args.skip_full]
+        presets = {preset: bench.run(suite, preset=preset, out=args.results) for preset in chosen}
         for preset, result in presets.items():
             publish(result, args.out / suite / preset)
             lines.append(f"- [{suite}, {preset}]({suite}/{preset}/report.md)")

@@ -133,7 +133,7 @@ def curve(shift):
 @functools.cache
 def shift_for(effect, value):
     """How much higher a's values must lie for `value` of the population's curve to differ by `effect`."""
-    shifts = np.linspace(-0.01, 1.0, 2000)
+    shifts = np.linspace(0.0, 1.0, 401)
     return np.interp(effect, [value(shift) - value(0.0) for shift in shifts], shifts)
 
 

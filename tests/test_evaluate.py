@@ -143,7 +143,8 @@ def test_one_cluster_has_a_value_and_no_interval():
 
 
 def test_a_number_that_is_not_finite_is_no_number():
-    entry = summary(measured(), metrics=of_values(np.full(N, np.inf)))[0]["x"]
+    with np.errstate(invalid="ignore"):
+        entry = summary(measured(), metrics=of_values(np.full(N, np.inf)))[0]["x"]
     assert entry["value"] is None
     assert entry["why_null"]
 

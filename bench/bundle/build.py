@@ -167,6 +167,7 @@ def build(
             context = BuildContext(name, work, out, threads, device, report, recipe)
             made = _maker(entry)(context, **params)
         seconds = round(time.monotonic() - start, 1)
+        state = _read_json(state_file)  # another process may have made another part meanwhile
         state[name] = {
             "fingerprint": fingerprint,
             "recipe": {"make": entry["make"], **params},

@@ -86,7 +86,7 @@ def test_replicates_differ_in_their_seed_only(manifest):
 
 
 def test_the_parts_are_those_of_the_recipe(manifest):
-    assert list(load_recipe()) == list(manifest["parts"]) or set(load_recipe()) == set(manifest["parts"])
+    assert set(load_recipe()) == set(manifest["parts"])
 
 
 # --- checks on a folder of our own ------------------------------------------------------------------------------------

@@ -91,9 +91,7 @@ def test_random_direction_has_the_cosine_of_what_it_stands_for(context):
     moved = RandomDirection().apply(context, 0.7)
     base = unit(context.query(context.prompts).mean(1))
     like = unit(context.modified("negative-prompting", 0.7).mean(1))
-    np.testing.assert_allclose(
-        (base * unit(moved.mean(1))).sum(1), (base * like).sum(1), atol=1e-5
-    )
+    np.testing.assert_allclose((base * unit(moved.mean(1))).sum(1), (base * like).sum(1), atol=1e-5)
     assert np.abs((unit(moved.mean(1)) * like).sum(1)).max() < 0.999
 
 

@@ -208,6 +208,8 @@ def category_figure(parts: Sequence[Slice], marks: Mapping[str, str]) -> Figure 
             _bars(bottom, own)
             top.axhline(0, color="#888888", lw=0.8)
             bottom.set_xticks(range(len(own)), [_math(part.label) for part in own], rotation=55, ha="right", fontsize=8)
+        # After all columns are drawn: a limit set earlier would fix the shared axis to the first column's bars.
+        grid[1][0].set_ylim(bottom=0)
         grid[0][0].set_ylabel("CLAP score")
         grid[1][0].set_ylabel("negated share of the top 10")
         key = [
@@ -239,7 +241,6 @@ def _bars(axes: Axes, own: Sequence[Slice]) -> None:
             axes.errorbar(
                 [place], [value.value], yerr=_error(value), fmt="none", ecolor="black", elinewidth=0.9, capsize=2
             )
-    axes.set_ylim(bottom=0)
 
 
 def _error(value: Value) -> list[list[float]] | None:

@@ -75,3 +75,16 @@ def test_figures_are_saved_the_same_each_time(tmp_path: Path) -> None:
         contents.append([path.read_bytes() for path in save_figure(figure, tmp_path / name, "f")])
     assert contents[0] == contents[1]
     assert contents[0][0].startswith(b"\x89PNG")
+
+
+def test_the_shared_axis_of_the_bars_holds_every_category():
+    from bench.report._groups import Slice
+    from bench.report.figures import category_figure
+    from bench.report.load import Value
+
+    shares = {"genre": 0.2, "tempo": 0.9}
+    parts = [Slice(name, "unmodified", {"negated_share@10": Value(share)}, 5, 5) for name, share in shares.items()]
+    figure = category_figure(parts, {})
+    assert figure is not None
+    assert all(axes.get_ylim()[1] > 0.9 for axes in figure.axes[2:])
+    assert figure.axes[2].get_ylim()[0] == 0

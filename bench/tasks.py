@@ -253,7 +253,7 @@ class NegationTask:
 
 def gallery_of(dataset: Dataset, source: Any, space: Space) -> Gallery:
     """The gallery of a dataset in a space; tracks and latents must agree in number."""
-    raw = space.pooled(source.gallery)
+    raw = space.pooled(source.gallery)[: len(dataset.track_ids)]
     if len(raw) != len(dataset.track_ids):
         raise ValueError(f"{len(dataset.track_ids)} tracks in {dataset.name}, but {len(raw)} latents in {space.name}")
     return Gallery(dataset.track_ids, raw)

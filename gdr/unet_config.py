@@ -100,9 +100,9 @@ MINI = UNetConfig(
     attention=(1, 1, 1),
     heads=4,
     head_dim=24,
-    context_dim=128,
+    context_dim=256,
     modulation=128,
     groups=8,
     null_length=16,
 )
-"""1.5 M parameters, for the embedded default's 128-d frames (T = 16) and 128-d text tokens."""
+"""1.5 M parameters, for the embedded default's 128-d frames (T = 16) and 256-d text tokens."""

@@ -50,11 +50,12 @@ class GMCaps:
     def digest(self) -> str:
         return bundle.combined_digest(self.files())
 
-    def load(self, style: str | None = None) -> Dataset:
+    def load(self, style: str | None = None, tracks: int | None = None) -> Dataset:
         """Tracks, captions and truth.
 
         Args:
             style: write the captions anew in another domain's style (`web`, `library`, `describer`, `musiccaps`).
+            tracks: only the first tracks and their captions, for a gallery as large as another dataset's.
 
         Raises:
             UserError: an unknown style, or a split without captions in the bundle.
@@ -65,10 +66,17 @@ class GMCaps:
             raise UserError(f"dataset {self.name} is not for evaluation; use gmcaps/pc, gmcaps/sd or gmcaps/mc")
         truth = pd.read_parquet(bundle.path(self.files()[0]))
         captions = self._restyled(style, len(truth)) if style else pd.read_parquet(bundle.path(self.files()[1]))
+        name = f"{self.name}@{style}" if style else self.name
+        if tracks is not None:
+            if not 1 <= tracks <= len(truth):
+                raise UserError(f"dataset {self.name}: tracks must be 1 to {len(truth)}, got {tracks}")
+            truth = truth.iloc[:tracks]
+            captions = captions[captions["track_id"].isin(truth["track_id"])].reset_index(drop=True)
+            name = f"{name}[:{tracks}]"
         content = hashlib.sha256(self.digest().encode())
+        content.update(f"{len(truth)} tracks".encode())
         content.update("\n".join(captions["text"]).encode())
         captions = captions.assign(stated=[json.loads(s) for s in captions["stated"]])
-        name = f"{self.name}@{style}" if style else self.name
         return Dataset(name, tuple(truth["track_id"]), captions, truth, content.hexdigest())
 
     def _restyled(self, style: str, tracks: int) -> pd.DataFrame:

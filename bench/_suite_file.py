@@ -151,8 +151,6 @@ class Knobs(Strict):
     queries: Count | None = None
     candidates: Count | None = None
     """Captions from which the pairs of a control suite are chosen."""
-    replicate_queries: Count | None = None
-    """Pairs of the replicates, where fewer than `queries` will do."""
     diversity_samples: Annotated[int, Field(ge=2, strict=True)] | None = None
     diversity_queries: Count | None = None
 

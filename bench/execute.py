@@ -141,22 +141,21 @@ class _Run:
         from bench.protocols import Sampling
         from bench.tasks import NegationTask, RetrievalTask, Spread
 
-        settings = self.suite.settings
+        settings = self.plan.settings(cell.replicate)
         dataset, gallery, space = self._dataset(cell)
         sampling = Sampling(settings.sampler, settings.guidance, settings.samples, cell.seed)
         source = self._source(cell.retriever)
         if self.suite.prompt_set is None:
             return RetrievalTask(dataset, gallery, source, sampling, settings.queries)
         negatives = self.suite.prompt_set.to_negatives()
-        queries = self.plan.queries(cell.replicate)
-        pairs_key = f"pairs|{cell.dataset}|{cell.seed}|{queries}"
+        pairs_key = f"pairs|{cell.dataset}|{cell.seed}|{settings}"
         if pairs_key not in self._tasks:
             selection = self.suite.selection
             chooser = self._source(self.suite.retrievers[0].id)
             chosen_with = Sampling(settings.sampler, settings.guidance, settings.samples, selection.seed + cell.seed)
             self._tasks[pairs_key] = NegationTask.choose(
                 dataset, gallery, chooser, negatives, chosen_with,
-                candidates=settings.candidates, per_negative=max(1, queries // len(negatives)),
+                candidates=settings.candidates, per_negative=max(1, settings.queries // len(negatives)),
             )  # fmt: skip
         spread = Spread(settings.diversity_samples, settings.diversity_queries)
 
@@ -240,7 +239,7 @@ class _Run:
             frame = per_query_frame(measured, self.metrics, task.labels, task.gallery.track_ids)
             values = evaluate(measured, self.metrics, frame)
         part = self.plan.retrievers[cell.retriever]
-        steps = int(self.suite.settings.sampler.rsplit("-", 1)[1])
+        steps = int(self.plan.settings(cell.replicate).sampler.rsplit("-", 1)[1])
         modifier = None if cell.modifier == "none" else self.modifier(cell)
         entry = {
             "key": cell.key, "dataset": cell.dataset, "dataset_name": cell.dataset_name,

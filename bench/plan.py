@@ -13,7 +13,7 @@ from bench.space import BundledSpace
 from bench.store import content_key
 
 if TYPE_CHECKING:
-    from bench.suite import Suite
+    from bench.suite import Settings, Suite
 
 __all__ = ["Cell", "Plan", "metric_finder"]
 
@@ -160,7 +160,7 @@ class Plan:
     ) -> Cell:  # fmt: skip
         suite, retriever = self.suite, self.retrievers[ref.id]
         source = self.datasets[dataset.id]
-        settings = suite.settings
+        settings = self.settings(replicate)
         params: dict[str, Any] = dict(options)
         if strength is not None:
             params["strength"] = strength
@@ -179,8 +179,8 @@ class Plan:
             "params": params,
             "spread": [settings.diversity_samples, settings.diversity_queries] if primary else None,
             "seed": seed,
-            "queries": self.queries(replicate),
-            "task": self.task_description(),
+            "queries": settings.queries,
+            "task": self.task_description(replicate),
             "metrics": metrics,
             "plugins": [
                 registry.retrievers.distribution(ref.name), registry.modifiers.distribution(name),
@@ -194,12 +194,11 @@ class Plan:
             replicate=replicate, params=params, metrics=metrics,
         )  # fmt: skip
 
-    def queries(self, replicate: bool) -> int:
-        """How many queries (or pairs) a cell asks for; replicates may take fewer."""
-        settings = self.suite.settings
-        return settings.replicate_queries or settings.queries if replicate else settings.queries
+    def settings(self, replicate: bool) -> Settings:
+        """Settings of a cell: the preset's, or for a replicate the suite's own."""
+        return self.suite.replicate_settings if replicate else self.suite.settings
 
-    def task_description(self) -> dict[str, Any] | None:
+    def task_description(self, replicate: bool = False) -> dict[str, Any] | None:
         """What decides the pairs of a negation suite; None for a retrieval suite."""
         if self.suite.prompt_set is None:
             return None
@@ -207,9 +206,9 @@ class Plan:
         return {
             "prompts": self.suite.prompt_set.model_dump(mode="json", by_alias=True),
             "selection": self.suite.selection.model_dump(mode="json"),
-            "candidates": self.suite.settings.candidates,
+            "candidates": self.settings(replicate).candidates,
             "chosen_by": self.retrievers[main.id].digest(),
-            "guidance": self.suite.settings.guidance,
+            "guidance": self.settings(replicate).guidance,
         }
 
     def bundle_files(self) -> set[str]:

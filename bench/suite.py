@@ -37,7 +37,6 @@ class Settings:
     samples: int = 3
     queries: int = 1000
     candidates: int = 400
-    replicate_queries: int | None = None
     diversity_samples: int = 10
     diversity_queries: int = 40
 
@@ -50,6 +49,7 @@ class Suite:
         file: where it was read.
         spaces: role -> encoder.
         prompt_set: negatives of a control suite; None where the datasets' captions are the prompts.
+        replicate_settings: of the replicates, whatever the preset: they show stability, not precision.
     """
 
     file: Path
@@ -68,6 +68,7 @@ class Suite:
     metrics: tuple[str, ...]
     seeds: tuple[int, ...]
     settings: Settings
+    replicate_settings: Settings
     selection: Selection
     claims: tuple[Claim, ...]
     schema_version: int = 1
@@ -91,6 +92,7 @@ class Suite:
             "metrics": list(self.metrics),
             "seeds": list(self.seeds),
             "settings": asdict(self.settings),
+            "replicate_settings": asdict(self.replicate_settings),
             "selection": self.selection.model_dump(mode="json"),
             "claims": [claim.model_dump(mode="json") for claim in self.claims],
         }
@@ -131,13 +133,14 @@ def load_suite(
     _check_metrics(parsed, problems)
     claims = resolver.claims()
     settings = _settings(parsed, preset, knobs, problems)
+    own_settings = _settings(parsed, None, knobs, problems)
     prompt_set = _prompts(parsed, document, problems)
     problems.raise_if_any()
     return Suite(
         file=document.file, name=parsed.name, title=parsed.title, group=parsed.group, requires=parsed.requires,
         profile=chosen_profile.name, preset=preset, datasets=datasets, spaces=spaces, retrievers=retrievers,
         replicates=replicates, prompt_set=prompt_set, modifiers=modifiers, metrics=parsed.metrics, seeds=parsed.seeds,
-        settings=settings, selection=parsed.selection, claims=claims,
+        settings=settings, replicate_settings=own_settings, selection=parsed.selection, claims=claims,
     )  # fmt: skip
 
 
@@ -162,9 +165,11 @@ def _apply_overrides(document: Document, overrides: Mapping[str, Any]) -> dict[s
     return knobs
 
 
-def _settings(parsed: SuiteFile, preset: str, knobs: Mapping[str, Any], problems: Problems) -> Settings:
+def _settings(parsed: SuiteFile, preset: str | None, knobs: Mapping[str, Any], problems: Problems) -> Settings:
     values = parsed.settings.model_dump(exclude_none=True)
-    if preset in parsed.presets:
+    if preset is None:
+        pass  # the suite's own, which no preset changes
+    elif preset in parsed.presets:
         values.update(parsed.presets[preset].model_dump(exclude_none=True))
     elif parsed.presets or preset not in ("quick", "full"):
         known = ", ".join(parsed.presets) or "none"

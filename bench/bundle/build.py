@@ -167,6 +167,8 @@ def build(
             context = BuildContext(name, work, out, threads, device, report, recipe)
             made = _maker(entry)(context, **params)
         seconds = round(time.monotonic() - start, 1)
+        for file in made.get("files", ()):
+            os.chmod(out / file, 0o644)  # safetensors writes files that only their owner may read
         state = _read_json(state_file)  # another process may have made another part meanwhile
         state[name] = {
             "fingerprint": fingerprint,

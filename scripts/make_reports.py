@@ -47,7 +47,8 @@ def main() -> None:
         if "full" in presets:
             build_agreement(presets["quick"].folder, presets["full"].folder, args.out / suite / "agreement.md")
             lines.append(f"- [{suite}: agreement of quick and full]({suite}/agreement.md)")
-    seeds = [bench.run("negative-prompting", seed=seed, out=args.results).folder for seed in SEEDS]
+    once = {"replicates": []}
+    seeds = [bench.run("negative-prompting", seed=seed, set=once, out=args.results).folder for seed in SEEDS]
     build_seeds(seeds, args.out / "negative-prompting" / "seeds.md")
     lines.append("- [negative-prompting: verdicts over five seeds](negative-prompting/seeds.md)")
     (args.out / "index.md").write_text("\n".join(lines) + "\n")

@@ -54,7 +54,7 @@ def test_description_of_an_inherited_part_and_of_its_options() -> None:
     assert "Placebo" in registry.modifiers.describe("irrelevant-negative")
     assert registry.modifiers.options("text-interpolation") == {"variant", "vectors"}
     assert registry.modifiers.options("slerp") == frozenset()
-    assert registry.datasets.options("gmcaps/pc") == {"style"}  # from the base class's load
+    assert registry.datasets.options("gmcaps/pc") == {"style", "tracks"}  # from the base class's load
 
 
 def test_unknown_name_gives_the_nearest_and_the_next_step() -> None:

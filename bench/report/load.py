@@ -212,7 +212,8 @@ def agreement(run_a: str | Path | Run, run_b: str | Path | Run) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for cell in a.summary["cells"]:
         other = others.get(_identity(cell))
-        if other is not None:
+        # The very same cell (a replicate, which no preset changes) agrees with itself: that says nothing.
+        if other is not None and (a is b or cell["key"] != other["key"] or not cell.get("replicate")):
             rows.extend(_compare_cell(a, b, cell, other))
     if not rows:
         raise UserError(f"{a.folder} and {b.folder} share no cell; compare two presets of the same suite")

@@ -17,7 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 SAMPLER = re.compile(r"(ddim|dpm\+\+2m|dpm\+\+2m-logsnr)-([1-9]\d{0,2})")
-EXPECT = re.compile(r"\s*a\s*[<>]\s*(b|-?\d+(?:\.\d+)?)\s*")
+EXPECT = re.compile(r"\s*a\s*(?P<sign>[<>])\s*(?P<right>b|-?\d+(?:\.\d+)?)\s*")
 ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 CLAIM_ONLY_METRICS = ("frontier_area",)
 """Measures of a whole sweep: a claim may name them, a cell has none."""

@@ -9,7 +9,6 @@ supported is inconclusive: a control that does nothing has no side effects worth
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bench import stats
+from bench._suite_file import EXPECT
 from bench.errors import UserError
 from bench.evaluate import JACKKNIFE_GROUPS, oracle_normalised_mean
 from bench.metrics.control import at_removal, frontier_area
@@ -55,10 +55,11 @@ class Expectation:
 
     @classmethod
     def parse(cls, text: str) -> Expectation:
-        match = re.fullmatch(r"\s*a\s*([<>])\s*(b|-?\d+(?:\.\d+)?)\s*", text)
+        match = EXPECT.fullmatch(text)
         if not match:
             raise UserError(f"expect: {text!r} is not of the form 'a > b', 'a < b', 'a > 0.05'")
-        return cls("<" if match[1] == "<" else ">", None if match[2] == "b" else float(match[2]))
+        sign: Literal["<", ">"] = "<" if match["sign"] == "<" else ">"
+        return cls(sign, None if match["right"] == "b" else float(match["right"]))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench import stats
 from bench.metrics.measured import Measured, Metric
+from bench.metrics.retrieval import oracle_normalised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ def _match(metric: Metric, key: str) -> re.Match[str]:
 def oracle_normalised_mean(means: np.ndarray, n_gallery: int) -> np.ndarray:
     """(R@10 − chance) / (oracle − chance) in percent, from means (…, 2) of R@10 and of the oracle's."""
     chance = HIT * min(1.0, 10 / n_gallery)
-    return HIT * (means[..., 0] - chance) / (means[..., 1] - chance)
+    return np.asarray(oracle_normalised(means[..., 0], chance, means[..., 1]))
 
 
 def evaluate(measured: Measured, metrics: Mapping[str, Metric], frame: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from typing import Any
 
 from bench import bundle
 from bench.errors import UserError
+from bench.store import write_atomic
 
 __all__ = ["BuildContext", "build", "load_recipe", "part_fingerprint"]
 
@@ -77,10 +77,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _write_json(file: Path, data: Any) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as handle:
-        handle.write(json.dumps(data, indent=1, sort_keys=True) + "\n")
-    os.chmod(handle.name, 0o644)
-    os.replace(handle.name, file)
+    write_atomic(file, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
 def _is_done(name: str, fingerprint: str, state: Mapping[str, Any], work: Path, out: Path) -> bool:

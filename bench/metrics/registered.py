@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from bench.metrics.clap_score import clap_score
-from bench.metrics.control import overlap_at_k
+from bench.metrics.control import overlap_at_k, share_at_k
 from bench.metrics.diversity import intra_vendi, mean_intra_cosine, vendi_score
 from bench.metrics.measured import Measured, Metric
 
@@ -33,7 +33,7 @@ def _recall_negated(m: Measured, key: re.Match[str]) -> np.ndarray:
 
 def _share(m: Measured, top: np.ndarray, k: int) -> np.ndarray:
     assert m.negated is not None
-    return np.take_along_axis(m.negated, top[:, :k], axis=1).mean(1)
+    return share_at_k(top[:, :k], m.negated)
 
 
 def _removal(m: Measured, key: re.Match[str]) -> np.ndarray:

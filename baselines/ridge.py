@@ -69,10 +69,10 @@ def make_part(
     context: BuildContext, *, encoder: str, train: str, validation: str, alphas: list[float]
 ) -> dict[str, Any]:
     """Bundle part: fit on training pairs, choose the penalty by mean reciprocal rank on validation pairs."""
-    from bench.metrics.retrieval import relevant_ranks
     from safetensors.numpy import save_file
 
     from bench.bundle.parts import load_built_encoder, training_captions, training_frames
+    from bench.metrics.retrieval import relevant_ranks
 
     tower = load_built_encoder(context, encoder)
 

@@ -32,11 +32,11 @@ class Definition:
         if isinstance(self.node, (ast.ClassDef, ast.FunctionDef)):
             own = ast.get_docstring(self.node) or ""
         elif isinstance(self.node, (ast.Assign, ast.AnnAssign)) and isinstance(self.node.value, ast.Call):
-            # A constant made by a call says what it is in one of its arguments: the longest text.
+            # A constant made by a call says what it is in one of its arguments: the longest text that has words.
             texts = (
                 str(a.value)
                 for a in [*self.node.value.args, *(k.value for k in self.node.value.keywords)]
-                if _is_text(a)
+                if _is_text(a) and " " in str(a.value)
             )
             own = max(texts, key=len, default="")
         return first_line(self.after or own or ast.get_docstring(self.tree) or "")

@@ -17,7 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 SAMPLER = re.compile(r"(ddim|dpm\+\+2m|dpm\+\+2m-logsnr)-([1-9]\d{0,2})")
-EXPECT = re.compile(r"\s*a\s*(?P<sign>[<>])\s*(?P<right>b|-?\d+(?:\.\d+)?)\s*")
+EXPECT = re.compile(r"\s*a\s*(?P<sign>[<>=])\s*(?P<right>b|-?\d+(?:\.\d+)?)\s*")
 ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 CLAIM_ONLY_METRICS = ("frontier_area",)
 """Measures of a whole sweep: a claim may name them, a cell has none."""
@@ -163,7 +163,7 @@ class Selection(Strict):
 
 def _expectation(text: str) -> str:
     if not EXPECT.fullmatch(text):
-        raise ValueError(f"{text!r} is no expectation; write a > b, a < b, a > NUMBER or a < NUMBER")
+        raise ValueError(f"{text!r} is no expectation; write a > b, a < b, a = b, a > NUMBER or a < NUMBER")
     return text
 
 
@@ -177,6 +177,8 @@ class ClaimSide(Strict):
     space: Name | None = None
     times: Annotated[float, Field(gt=0, strict=True)] = 1.0
     """The side's value is multiplied by this."""
+    minus: ClaimSide | None = None
+    """Cells whose value is taken off: a side can be a gain over something else. Same dataset, means of queries only."""
     options: dict[str, Any] = Field(default_factory=dict, exclude=True)
     """Options of the modifier, such as its variant."""
 
@@ -223,6 +225,8 @@ class ClaimSpec(Strict):
     @model_validator(mode="after")
     def _sides_fit(self) -> ClaimSpec:
         against_b = self.expect.strip().endswith("b")
+        if "=" in self.expect and (self.margin == 0 or len(self.b) > 1):
+            raise ValueError(f"claim {self.id!r} expects {self.expect!r}: give one side b and a margin above 0")
         if against_b and not self.b:
             raise ValueError(f"claim {self.id!r} expects {self.expect!r}, so it needs a side b")
         if not against_b and self.b:

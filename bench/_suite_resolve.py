@@ -249,11 +249,13 @@ class Resolver:
             self.problems.add(
                 (*path, "strength"), "a comparison at equal removal runs over the sweep; remove the strength"
             )
-        selector = side.model_dump(exclude_none=True, exclude={"times"}) | dict(side.options)
+        selector = side.model_dump(exclude_none=True, exclude={"times", "minus"}) | dict(side.options)
         if side.space is not None:
             selector["space"] = self._encoder(side.space)
         if side.times != 1.0:
             selector["times"] = side.times
+        if side.minus is not None:
+            selector["minus"] = self._side((*path, "minus"), side.minus, claim)
         return selector
 
     def _check_role(self, path: Path, noun: str, given: str | None, known: list[str]) -> None:

@@ -2,9 +2,9 @@
 
 A claim compares an arm `a` with another `b` (or the best of several, or a number) on one metric. It is supported
 only if the whole interval of the effect lies beyond the margin, contradicted only if the whole interval lies short of
-it, both
-after Holm's correction over all claims of the run; otherwise it is inconclusive. A claim whose `requires` are not all
-supported is inconclusive: a control that does nothing has no side effects worth comparing.
+it, both after Holm's correction over all claims of the run; otherwise it is inconclusive. "a = b" is supported if the
+whole interval lies within the margin, contradicted if the whole of it lies outside. A claim whose `requires` are not
+all supported is inconclusive: a control that does nothing has no side effects worth comparing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["LEVELS", "Arm", "CellData", "Expectation", "family_frontier", "judge
 LEVELS = (0.25, 0.5, 0.75)
 
 #: Options that a selector which does not name them means.
-DEFAULTS = {"variant": "difference", "vectors": "unit"}
+DEFAULTS = {"variant": "difference", "vectors": "unit", "guidance_inversion": 1.0, "refine": 0, "toward": "antipode"}
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class CellData:
 
 @dataclass(frozen=True)
 class Expectation:
-    """`a > b`, `a < b`, or a comparison with a number."""
+    """`a > b`, `a < b`, `a = b` (within the margin), or a comparison with a number."""
 
-    sign: Literal["<", ">"]
+    sign: Literal["<", ">", "="]
     number: float | None
 
     @classmethod
@@ -58,7 +58,7 @@ class Expectation:
         match = EXPECT.fullmatch(text)
         if not match:
             raise UserError(f"expect: {text!r} is not of the form 'a > b', 'a < b', 'a > 0.05'")
-        sign: Literal["<", ">"] = "<" if match["sign"] == "<" else ">"
+        sign: Any = match["sign"]
         return cls(sign, None if match["right"] == "b" else float(match["right"]))
 
 
@@ -69,6 +69,8 @@ class Arm:
     cells: tuple[CellData, ...]
     base: CellData | None
     times: float = 1.0
+    minus: Arm | None = None
+    """What is taken off: the arm is then a gain over it."""
 
     @property
     def sweep(self) -> tuple[CellData, ...]:
@@ -80,6 +82,7 @@ class Arm:
 def _select(selector: Mapping[str, Any], cells: Sequence[CellData], retriever: str) -> Arm:
     wanted = {"retriever": retriever, "modifier": "none", **selector}
     times = float(wanted.pop("times", 1.0))
+    taken_off = wanted.pop("minus", None)
     strength = wanted.pop("strength", None)
     found = []
     for data in cells:
@@ -97,7 +100,10 @@ def _select(selector: Mapping[str, Any], cells: Sequence[CellData], retriever: s
     if not all(_same_task(data, found[0]) for data in found):
         raise UserError(f"claims: {dict(selector)} matches cells of several datasets; name a dataset")
     base = next((c for c in cells if c.cell.modifier == "none" and c.cell.is_default and _same_task(c, found[0])), None)
-    return Arm(tuple(found), base, times)
+    minus = None if taken_off is None else _select(taken_off, cells, retriever)
+    if minus is not None and found[0].cell.dataset != minus.cells[0].cell.dataset:
+        raise UserError(f"claims: {dict(selector)} takes off cells of another dataset")
+    return Arm(tuple(found), base, times, minus)
 
 
 def _same_task(a: CellData, b: CellData) -> bool:
@@ -132,6 +138,18 @@ class _Columns:
 
 
 def _single(arm: Arm, metric: str) -> _Columns:
+    own = _own_columns(arm, metric)
+    if arm.minus is None:
+        return own
+    other = _own_columns(arm.minus, metric)
+    width = own.values.shape[1]
+    return _Columns(
+        np.column_stack([own.values, other.values]),
+        lambda m: own.combine(m[..., :width]) - other.combine(m[..., width:]),
+    )
+
+
+def _own_columns(arm: Arm, metric: str) -> _Columns:
     if len(arm.cells) != 1:
         raise UserError(f"claims: {len(arm.cells)} cells match one side of a claim on {metric}; name a strength")
     data = arm.cells[0]
@@ -141,11 +159,24 @@ def _single(arm: Arm, metric: str) -> _Columns:
     return _Columns(data.frame[[metric]].to_numpy(float), lambda m: arm.times * m[..., 0])
 
 
+def kept_column(frame: pd.DataFrame) -> str:
+    """What a control is to keep while it moves the query: what is stated, or for a refinement the first query."""
+    return "CLAP(gen+)" if "gained@10" in frame else "kept@10"
+
+
+def _progress(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """How far a control got, query by query, and how far it could: what was there to remove, or left to gain."""
+    if "gained@10" in frame:
+        gained = frame["gained@10"].to_numpy(float)
+        return gained, 1.0 - (frame["wanted_share@10"].to_numpy(float) - gained)
+    removal = frame["removal@10"].to_numpy(float)
+    return removal, removal + frame["negated_share@10"].to_numpy(float)
+
+
 def _removal_columns(arm: Arm) -> tuple[np.ndarray, int]:
-    """Columns removal and share before, strength by strength."""
-    removal = [c.frame["removal@10"].to_numpy(float) for c in arm.sweep]
-    before = [c.frame["removal@10"].to_numpy(float) + c.frame["negated_share@10"].to_numpy(float) for c in arm.sweep]
-    return np.column_stack([*removal, *before]), len(removal)
+    """Columns removal (or gain) and the room for it, strength by strength."""
+    pairs = [_progress(c.frame) for c in arm.sweep]
+    return np.column_stack([*(done for done, _ in pairs), *(room for _, room in pairs)]), len(pairs)
 
 
 def _fractions(means: np.ndarray, count: int) -> np.ndarray:
@@ -157,7 +188,8 @@ def _fractions(means: np.ndarray, count: int) -> np.ndarray:
 def _frontier(arm: Arm) -> _Columns:
     assert arm.base is not None
     removal, count = _removal_columns(arm)
-    kept = [arm.base.frame["kept@10"].to_numpy(float), *(c.frame["kept@10"].to_numpy(float) for c in arm.sweep)]
+    column = kept_column(arm.base.frame)
+    kept = [arm.base.frame[column].to_numpy(float), *(c.frame[column].to_numpy(float) for c in arm.sweep)]
     return _Columns(
         np.column_stack([removal, *kept]), lambda m: frontier_area(_fractions(m, count), m[..., 2 * count :])
     )
@@ -207,11 +239,21 @@ def _judge_means(a: _Columns, rivals: Sequence[_Columns], data: CellData, expect
     return stats.clustered_delta(statistic, np.column_stack([p.values for p in parts]), *_clusters(data))
 
 
-def _judge_unpaired(a: _Columns, b: _Columns, data_a: CellData, data_b: CellData) -> stats.Estimate:
-    """Two sets of queries that share nothing: the variances add."""
-    one = stats.clustered_delta(a.combine, a.values, *_clusters(data_a))
-    two = stats.clustered_delta(b.combine, b.values, *_clusters(data_b))
-    return stats.Estimate(one.value - two.value, float(np.hypot(one.se, two.se)), min(one.df, two.df))
+def _judge_unpaired(
+    columns: Sequence[_Columns], cells: Sequence[CellData], expect: Expectation, margin: float
+) -> stats.Estimate:
+    """Sets of queries that share nothing: the variances add. Of several rivals, the one that a beats least decides.
+
+    That is the intersection-union test: "a is better than all of them" is rejected at the level at which the hardest
+    comparison is.
+    """
+    own, *others = [
+        stats.clustered_delta(column.combine, column.values, *_clusters(data))
+        for column, data in zip(columns, cells, strict=True)
+    ]
+    pairs = [stats.Estimate(own.value - b.value, float(np.hypot(own.se, b.se)), min(own.df, b.df)) for b in others]
+    towards = -1.0 if expect.sign == "<" else 1.0
+    return min(pairs, key=lambda pair: (towards * pair.value - margin) / max(pair.se, 1e-300))
 
 
 def _equal_removal_means(arms: Sequence[Arm], metric: str, expect: Expectation) -> stats.Estimate:
@@ -307,11 +349,11 @@ def judge(claim: Any, cells: Sequence[CellData], retriever: str, metrics: Callab
         return _equal_removal_means(arms, claim.metric, expect)
     columns = [_single(arm, claim.metric) for arm in arms]
     first = arms[0].cells[0]
-    for arm in arms[1:]:
-        if not np.array_equal(first.frame["cluster_id"], arm.cells[0].frame["cluster_id"]):
-            if len(arms) > 2:
-                raise UserError(f"claim {claim.id}: arms with different queries can only be compared two at a time")
-            return _judge_unpaired(columns[0], columns[1], first, arm.cells[0])
+    paired = [np.array_equal(first.frame["cluster_id"], arm.cells[0].frame["cluster_id"]) for arm in arms[1:]]
+    if not any(paired) and arms[1:]:
+        return _judge_unpaired(columns, [arm.cells[0] for arm in arms], expect, claim.margin)
+    if not all(paired):
+        raise UserError(f"claim {claim.id}: side b mixes cells with the queries of side a and cells with others")
     return _judge_means(columns[0], columns[1:], first, expect)
 
 
@@ -320,7 +362,7 @@ def judge_claims(
 ) -> list[dict[str, Any]]:
     """Verdicts of all claims for one retriever: Holm over all of them, then what each requires."""
     estimates = [judge(claim, cells, retriever, metrics) for claim in claims]
-    bounds = [claim.margin if Expectation.parse(claim.expect).sign == ">" else -claim.margin for claim in claims]
+    bounds = [_bound(claim, estimate) for claim, estimate in zip(claims, estimates, strict=True)]
     p_values = [stats.p_value(e, bound) for e, bound in zip(estimates, bounds, strict=True)]
     adjusted = stats.holm(p_values)
     verdicts: dict[str, str] = {}
@@ -328,7 +370,10 @@ def judge_claims(
     for claim, estimate, p, p_holm in zip(claims, estimates, p_values, adjusted, strict=True):
         interval = stats.interval(estimate)
         sign = Expectation.parse(claim.expect).sign
-        verdict, why = stats.verdict(interval, p_holm, claim.margin, expect=sign), None
+        if sign == "=":
+            verdict, why = _equivalence(interval, p_holm, claim.margin), None
+        else:
+            verdict, why = stats.verdict(interval, p_holm, claim.margin, expect=sign), None
         unmet = [need for need in claim.requires if verdicts.get(need) != "supported"]
         if unmet:
             verdict, why = "inconclusive", f"requires {', '.join(unmet)}, which is not supported"
@@ -342,6 +387,23 @@ def judge_claims(
             }
         )  # fmt: skip
     return out
+
+
+def _bound(claim: Any, estimate: stats.Estimate) -> float:
+    """The value of the effect that the claim's test is held against: for "a = b" the nearer end of the margin."""
+    sign = Expectation.parse(claim.expect).sign
+    if sign == "=":
+        return float(np.copysign(claim.margin, estimate.value))
+    return claim.margin if sign == ">" else -claim.margin
+
+
+def _equivalence(interval: stats.Interval, p_adjusted: float, margin: float, alpha: float = 0.05) -> str:
+    """Supported: the whole interval lies within the margin; contradicted: the whole of it lies beyond one end."""
+    if not p_adjusted < alpha:
+        return "inconclusive"
+    if -margin < interval.lo and interval.hi < margin:
+        return "supported"
+    return "contradicted" if interval.lo > margin or interval.hi < -margin else "inconclusive"
 
 
 def _finite(value: float) -> float | None:

@@ -29,7 +29,9 @@ def per_query_frame(
     frame["rank"] = measured.ranks
     for key, metric in metrics.items():
         if metric.per_query:
-            frame[key] = metric.per_query(measured, _match(metric, key)).astype(np.float64)
+            match = _match(metric, key)
+            known = metric.why_null(measured, match) is None
+            frame[key] = metric.per_query(measured, match).astype(np.float64) if known else np.nan
     if measured.oracle_ranks is not None:
         frame["oracleR@10"] = HIT * (measured.oracle_ranks <= 10)
     ids = np.asarray(track_ids, dtype=object)
@@ -58,7 +60,7 @@ def evaluate(measured: Measured, metrics: Mapping[str, Metric], frame: pd.DataFr
     first, second = _clusters(frame)
     out = {}
     for key, metric in metrics.items():
-        why = metric.why_null(measured)
+        why = metric.why_null(measured, _match(metric, key))
         if why is None and metric.statistic:
             out[key] = _set_metric(measured, metric, key, first)
         elif why is None:
@@ -100,6 +102,9 @@ def _query_metric(
 def _set_metric(measured: Measured, metric: Metric, key: str, clusters: np.ndarray) -> dict[str, Any]:
     match, statistic = _match(metric, key), metric.statistic
     assert statistic is not None
+    if metric.estimate is not None:
+        value, low, high = metric.estimate(measured, match, clusters)
+        return _entry(value, stats.Interval(low, high), measured.n, metric.range)
     rows = np.arange(measured.n)
     estimate = stats.jackknife_estimate(
         lambda subset: statistic(measured, match, subset), rows, clusters=clusters, groups=JACKKNIFE_GROUPS

@@ -16,7 +16,7 @@ from bench import bundle, registry
 from bench.claims import Arm, CellData, family_frontier, judge_claims
 from bench.errors import BundleError
 from bench.evaluate import evaluate, per_query_frame
-from bench.metrics.measured import Measured, Metric
+from bench.metrics.measured import Lazy, Measured, Metric
 from bench.plan import Cell, Plan, group_cells, metric_finder, nfe
 from bench.provenance import Phases, provenance
 from bench.queries import QuerySource
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.suite import Suite
-    from bench.tasks import NegationTask, RetrievalTask
+    from bench.tasks import EditTask, NegationTask, RetrievalTask
 
 __all__ = ["RunOptions", "run_suite"]
 
@@ -79,7 +79,7 @@ class _Group:
     cells: Sequence[Cell]
 
     @cached_property
-    def task(self) -> RetrievalTask | NegationTask:
+    def task(self) -> RetrievalTask | NegationTask | EditTask:
         return self.run.build_task(self.cells[0])
 
     def measure(self, cell: Cell) -> Measured:
@@ -137,16 +137,26 @@ class _Run:
         refs = [*self.suite.retrievers, *self.suite.replicates]
         return next(ref.space for ref in refs if ref.id == retriever)
 
-    def build_task(self, cell: Cell) -> RetrievalTask | NegationTask:
+    def build_task(self, cell: Cell) -> RetrievalTask | NegationTask | EditTask:
         from bench.protocols import Sampling
-        from bench.tasks import NegationTask, RetrievalTask, Spread
+        from bench.tasks import EditTask, NegationTask, RetrievalTask, SpreadSettings, true_tracks, twins_of
 
         settings = self.plan.settings(cell.replicate)
         dataset, gallery, space = self._dataset(cell)
         sampling = Sampling(settings.sampler, settings.guidance, settings.samples, cell.seed)
         source = self._source(cell.retriever)
+        spread = SpreadSettings(settings.diversity_samples, settings.diversity_queries)
+        references = self._references(cell)
         if self.suite.prompt_set is None:
-            return RetrievalTask(dataset, gallery, source, sampling, settings.queries)
+            truth = true_tracks(self.plan.datasets[cell.dataset], space)
+            return RetrievalTask(dataset, gallery, source, sampling, settings.queries, spread, references, truth)
+
+        def modifier_like(name: str) -> Any:
+            return registry.modifiers.get(name)()
+
+        if self.suite.prompt_set.refinements:
+            refinements = self.suite.prompt_set.refinements
+            return EditTask(dataset, gallery, source, refinements, sampling, spread, references, modifier_like)
         negatives = self.suite.prompt_set.to_negatives()
         pairs_key = f"pairs|{cell.dataset}|{cell.seed}|{settings}"
         if pairs_key not in self._tasks:
@@ -157,15 +167,20 @@ class _Run:
                 dataset, gallery, chooser, negatives, chosen_with,
                 candidates=settings.candidates, per_negative=max(1, settings.queries // len(negatives)),
             )  # fmt: skip
-        spread = Spread(settings.diversity_samples, settings.diversity_queries)
-
-        def modifier_like(name: str) -> Any:
-            return registry.modifiers.get(name)()
-
         return NegationTask(
-            dataset, gallery, source, negatives, self._tasks[pairs_key], sampling, spread,
-            space.pooled("jam-train"), modifier_like,
+            dataset, gallery, source, negatives, self._tasks[pairs_key], sampling, spread, references, modifier_like,
+            twins_of(self.plan.datasets[cell.dataset], space),
         )  # fmt: skip
+
+    def _references(self, cell: Cell) -> Lazy:
+        """Reference sets of a dataset in a space; what is fitted on them is shared by all cells."""
+        from bench.tasks import references_of
+
+        key = f"references|{cell.dataset}|{cell.space}"
+        if key not in self._tasks:
+            _, gallery, space = self._dataset(cell)
+            self._tasks[key] = references_of(space, gallery)
+        return self._tasks[key]
 
     # --- cells -----------------------------------------------------------------------------------------------------
 
@@ -284,7 +299,9 @@ class _Run:
 
     def _families(self, data: list[CellData], retriever: str, seed: int) -> Iterator[dict[str, Any]]:
         """The removal–kept frontier of every modifier that was swept."""
-        if "kept@10" not in self.metrics or "removal@10" not in self.metrics:
+        negation = {"kept@10", "removal@10", "negated_share@10"} <= self.metrics.keys()
+        editing = {"CLAP(gen+)", "gained@10", "wanted_share@10"} <= self.metrics.keys()
+        if not negation and not editing:
             return
         own = [d for d in data if d.cell.retriever == retriever and d.cell.seed == seed]
         swept: dict[str, list[CellData]] = {}

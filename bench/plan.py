@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "Plan", "metric_finder"]
 
 #: Raised when what a cell's numbers mean changes without any component's version changing.
-CELL_VERSION = 1
+CELL_VERSION = 2
 
 
 @dataclass(frozen=True)

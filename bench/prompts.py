@@ -1,11 +1,11 @@
-"""Prompt sets: the negatives of a control suite, with what each forbids by the truth."""
+"""Prompt sets: the negatives or the refinements of a control suite, with what each means by the truth."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench._suite_yaml import read_yaml
 from bench._validation import Problems, Strict, parse_document
@@ -13,9 +13,10 @@ from bench._validation import Problems, Strict, parse_document
 if TYPE_CHECKING:
     from bench.pairs import Negative
 
-__all__ = ["CATEGORIES", "NegativePrompt", "PromptSet", "load_prompts"]
+__all__ = ["CATEGORIES", "KINDS", "NegativePrompt", "PromptSet", "Refinement", "load_prompts"]
 
 CATEGORIES = ("genre", "mood", "instrumentation", "key", "tempo")
+KINDS = ("quality", "subject", "detail")
 
 
 def _not_blank(text: str) -> str:
@@ -36,28 +37,55 @@ def _predicate(data: dict[str, Any]) -> dict[str, Any]:
 Prompt = Annotated[str, Field(strict=True), AfterValidator(_not_blank)]
 
 
+Predicates = Annotated[
+    tuple[Annotated[dict[str, Any], AfterValidator(_predicate)], ...],
+    BeforeValidator(lambda value: [value] if isinstance(value, dict) else value),
+]
+PromptId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", strict=True)]
+
+
 class NegativePrompt(Strict):
     """One thing to remove, in words and in truth."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", strict=True)]
+    id: PromptId
     category: Literal["genre", "mood", "instrumentation", "key", "tempo"]
     text: Prompt
     phrasing: Annotated[str, Field(min_length=1, strict=True)] = "plain"
-    where: Annotated[
-        tuple[Annotated[dict[str, Any], AfterValidator(_predicate)], ...],
-        BeforeValidator(lambda value: [value] if isinstance(value, dict) else value),
-        Field(min_length=1),
-    ]
+    where: Annotated[Predicates, Field(min_length=1)]
     """What the negative forbids: predicates that hold together (bench.datasets.predicates)."""
     irrelevant: Prompt
     """The placebo: a negative that has nothing to do with this one."""
 
 
+class Refinement(Strict):
+    """A query that a user is partly satisfied with, and what they ask for next (section 4.3.2)."""
+
+    id: PromptId
+    kind: Literal["quality", "subject", "detail"]
+    caption: Annotated[str, Field(min_length=1, strict=True)]
+    """The caption of the dataset that `prompt` repeats."""
+    prompt: Prompt
+    edit: Prompt
+    added: Prompt
+    """The words that the edit adds, and `removed` those that it takes away; empty where it takes none."""
+    removed: Annotated[str, Field(strict=True)] = ""
+    gained: Annotated[Predicates, Field(min_length=1)]
+    """What the refined query wants and the first did not state; `lost` what it no longer wants."""
+    lost: Predicates = ()
+
+
 class PromptSet(Strict):
-    """A prompt file."""
+    """A prompt file: negatives, or refinements."""
 
     schema_version: Literal[1]
-    negatives: Annotated[tuple[NegativePrompt, ...], Field(min_length=1)]
+    negatives: tuple[NegativePrompt, ...] = ()
+    refinements: tuple[Refinement, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> PromptSet:
+        if bool(self.negatives) == bool(self.refinements):
+            raise ValueError("a prompt file holds either negatives or refinements, one or more of them")
+        return self
 
     def to_negatives(self) -> tuple[Negative, ...]:
         """The negatives as the harness uses them, predicates parsed."""
@@ -79,10 +107,10 @@ def load_prompts(file: Path) -> PromptSet:
     document = read_yaml(file)
     prompts = parse_document(document, PromptSet)
     problems = Problems(document)
-    seen: set[str] = set()
-    for place, negative in enumerate(prompts.negatives):
-        if negative.id in seen:
-            problems.add(("negatives", place, "id"), f"id {negative.id!r} is used twice; every id is one negative")
-        seen.add(negative.id)
+    kinds = {"negatives": [n.id for n in prompts.negatives], "refinements": [r.id for r in prompts.refinements]}
+    for key, ids in kinds.items():
+        for place, name in enumerate(ids):
+            if name in ids[:place]:
+                problems.add((key, place, "id"), f"id {name!r} is used twice; every id is one prompt")
     problems.raise_if_any()
     return prompts

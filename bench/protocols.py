@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "AudioEncoder", "Dataset", "DatasetSource", "Edit", "GenerativeRetriever", "Modifier", "ModifierContext",
-    "Retriever", "Sampling", "Space", "TextEncoder", "TextLatents",
+    "AudioEncoder", "Dataset", "DatasetSource", "Edit", "Editing", "EditingRetriever", "GenerativeRetriever",
+    "Modifier", "ModifierContext", "Retriever", "Sampling", "Space", "TextEncoder", "TextLatents",
 ]  # fmt: skip
 
 
@@ -89,6 +89,8 @@ class Space(Protocol):
 
     def digest(self) -> str: ...
     def pooled(self, dataset: str) -> np.ndarray: ...
+    def has_extra(self, kind: str) -> bool: ...
+    def extra(self, kind: str, name: str) -> np.ndarray: ...
     def text(self, texts: Sequence[str]) -> TextLatents: ...
 
 
@@ -128,8 +130,40 @@ class GenerativeRetriever(Retriever, Protocol):
 
 
 @dataclass(frozen=True)
+class Editing:
+    """How a query that was generated under one prompt is moved to another (section 4.3.2)."""
+
+    method: Literal["inversion", "sdedit", "regeneration"]
+    """Invert and denoise; add noise and denoise; or generate anew from the noise of the first prompt."""
+    depth: float = 0.4
+    """Share of the DDIM steps that are gone back and forth (the paper: 20 of 50)."""
+    steps: int = 50
+    """DDIM steps of the whole way."""
+    guidance_inversion: float = 1.0
+    """Guidance while inverting: 1 by default, 3 as the authors' code."""
+    refine: int = 0
+    """Fixed-point iterations a step of inversion."""
+
+
+@runtime_checkable
+class EditingRetriever(Retriever, Protocol):
+    """A retriever whose generated queries can be edited."""
+
+    def query_edited(
+        self,
+        prompts: Sequence[str],
+        edited: Sequence[str],
+        editing: Editing,
+        sampling: Sampling,
+        start: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Queries of `prompts` (or latent frames `start` (P, T, d)), edited towards `edited`: (P, K, d) float32."""
+        ...
+
+
+@dataclass(frozen=True)
 class Edit:
-    """What to do to a prompt: remove `text` from it; `irrelevant` is the placebo for it."""
+    """What to do to a prompt: take `text` out of it, or go over to `text`; `irrelevant` is a negative's placebo."""
 
     text: str
     irrelevant: str = ""
@@ -144,6 +178,7 @@ class ModifierContext(Protocol):
 
     def query(self, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray: ...
     def query_negative(self, prompts: Sequence[str], negatives: Sequence[str], w: float) -> np.ndarray: ...
+    def query_edited(self, editing: Editing) -> np.ndarray: ...
     def text(self, texts: Sequence[str]) -> np.ndarray: ...
     def modified(self, modifier: str, strength: float) -> np.ndarray: ...
 

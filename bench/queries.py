@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UserError
-from bench.protocols import Edit, GenerativeRetriever, Retriever, Sampling, Space
+from bench.protocols import Edit, Editing, EditingRetriever, GenerativeRetriever, Retriever, Sampling, Space
 from bench.store import Cache
 
 __all__ = ["QueryContext", "QuerySource"]
@@ -80,6 +81,35 @@ class QuerySource:
         place = {pair: row for row, pair in enumerate(pairs)}
         return latents[[place[pair] for pair in zip(prompts, negatives, strict=True)]]
 
+    def query_edited(
+        self,
+        prompts: Sequence[str],
+        edited: Sequence[str],
+        editing: Editing,
+        sampling: Sampling,
+        start: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Query latents moved from one prompt to another: (P, K, d).
+
+        Args:
+            start: (P, T, d) latent frames to start from; None starts from what the prompts generate.
+
+        Raises:
+            UserError: the retriever's queries cannot be edited.
+        """
+        retriever = self.retriever
+        if not isinstance(retriever, EditingRetriever):
+            raise UserError(f"retriever {retriever.name!r} does not generate by denoising, so nothing can be inverted")
+        content: dict[str, Any] = {"prompts": list(prompts), "edited": list(edited), "editing": asdict(editing)}
+        if start is not None:
+            content["start"] = hashlib.sha256(np.ascontiguousarray(start).tobytes()).hexdigest()
+        described = self._described(sampling, kind="edited", **content)
+        what = f"{len(prompts)} edits, {editing.method} {editing.depth:g}"
+        return self.cache.array(
+            described,
+            self._computing(what, lambda: retriever.query_edited(prompts, edited, editing, sampling, start)),
+        )
+
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit text vectors Z_T: (P, d)."""
         unique = list(dict.fromkeys(texts))
@@ -99,12 +129,14 @@ class QueryContext:
         edits: Sequence[Edit],
         sampling: Sampling,
         modifiers: Callable[[str], Any],
+        start: np.ndarray | None = None,
     ) -> None:
         self.source = source
         self.prompts = list(prompts)
         self.edits = list(edits)
         self.sampling = sampling
         self._modifiers = modifiers
+        self._start = start
 
     def query(self, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray:
         chosen = self.sampling if guidance is None else replace(self.sampling, guidance=guidance)
@@ -112,6 +144,10 @@ class QueryContext:
 
     def query_negative(self, prompts: Sequence[str], negatives: Sequence[str], w: float) -> np.ndarray:
         return self.source.query_negative(prompts, negatives, w, self.sampling)
+
+    def query_edited(self, editing: Editing) -> np.ndarray:
+        edited = [edit.text for edit in self.edits]
+        return self.source.query_edited(self.prompts, edited, editing, self.sampling, self._start)
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
         return self.source.text(texts)
@@ -127,4 +163,5 @@ class QueryContext:
             [self.edits[i] for i in rows],
             replace(self.sampling, samples=samples),
             self._modifiers,
+            None if self._start is None else self._start[rows],
         )

@@ -2,6 +2,17 @@
 
 The unit is the query, clustered by track; captions of one track are not independent. Means and smooth functions of
 means get clustered standard errors, statistics of a set a delete-a-group jackknife, medians a bootstrap of clusters.
+
+| value | interval | difference of two systems |
+|---|---|---|
+| mean | `bootstrap_ci`, or `two_way_clustered` for crossed groupings | the same of differences; `paired_permutation` |
+| share of hits, independent queries | `bootstrap_ci` | `mcnemar` |
+| smooth function of means (ratio, area) | `clustered_delta` | `clustered_delta` |
+| median rank | `median_rank_ci` | none; compare R@k or MRR |
+| of a set (FAD, KAD, Vendi) | `jackknife_ci` | `jackknife_difference` |
+
+`interval`, `p_value`, `holm` and `verdict` turn an `Estimate` into what is said of a claim;
+`minimum_detectable_effect` says what could have been found.
 """
 
 from __future__ import annotations
@@ -12,17 +23,14 @@ from typing import Literal
 import numpy as np
 
 from bench._stats_clustered import Estimate, Interval, clustered_delta, interval, p_value, two_way_clustered
-from bench._stats_resampling import (
-    bootstrap_ci,
-    jackknife_ci,
-    jackknife_estimate,
-    median_rank_ci,
-    paired_permutation,
-)
+from bench._stats_jackknife import jackknife_ci, jackknife_difference, jackknife_estimate
+from bench._stats_resampling import bootstrap_ci, median_rank_ci
+from bench._stats_tests import McNemar, mcnemar, minimum_detectable_effect, paired_permutation
 
 __all__ = [
-    "Estimate", "Interval", "Verdict", "bootstrap_ci", "clustered_delta", "holm", "interval", "jackknife_ci",
-    "jackknife_estimate", "median_rank_ci", "p_value", "paired_permutation", "two_way_clustered", "verdict",
+    "Estimate", "Interval", "McNemar", "Verdict", "bootstrap_ci", "clustered_delta", "holm", "interval", "jackknife_ci",
+    "jackknife_difference", "jackknife_estimate", "mcnemar", "median_rank_ci", "minimum_detectable_effect", "p_value",
+    "paired_permutation", "two_way_clustered", "verdict",
 ]  # fmt: skip
 
 Verdict = Literal["supported", "contradicted", "inconclusive"]
@@ -46,8 +54,10 @@ def holm(p_values: Sequence[float | None] | np.ndarray) -> np.ndarray:
     """
     p = np.array([np.nan if value is None else float(value) for value in p_values])
     tested = np.flatnonzero(~np.isnan(p))
-    if ((p[tested] < 0) | (p[tested] > 1)).any():
-        raise ValueError(f"p values must lie in [0, 1]; got {p[tested].min():g}..{p[tested].max():g}")
+    outside = np.flatnonzero((p < 0) | (p > 1))
+    if len(outside):
+        first = int(outside[0])
+        raise ValueError(f"{len(outside)} p values lie outside [0, 1], the first at {first}: {p[first]:g}")
     order = tested[np.argsort(p[tested], kind="stable")]
     adjusted = np.full(len(p), np.nan)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
@@ -75,7 +85,7 @@ def verdict(
         alpha: level of the test.
 
     Raises:
-        ValueError: another direction.
+        ValueError: another direction, a margin below 0 or NaN.
 
     Example:
         >>> verdict(Interval(0.03, 0.05), 0.001, margin=0.02)
@@ -87,6 +97,8 @@ def verdict(
     """
     if expect not in (">", "<"):
         raise ValueError(f"expect = {expect!r}; it must be '>' or '<'")
+    if not margin >= 0:
+        raise ValueError(f"margin = {margin}; it must be 0 or more")
     if p_adjusted is None or not p_adjusted < alpha:
         return "inconclusive"
     # "a < b" is "b > a": turn the effect round, so that beyond is always above.

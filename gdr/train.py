@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,199 +16,192 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.errors import UserError
+from gdr.fitting import Report, TrainConfig, fit
 from gdr.latents import LatentScaler
 from gdr.schedule import NoiseSchedule
+from gdr.storage import load_model, save_model
+from gdr.training_data import Batches, GDRData, encode_pairs, pooled_frames, read_pairs
 from gdr.unet import GDRUNet
-from gdr.unet_config import MINI, PAPER, UNetConfig
+from gdr.unet_config import NAMED, UNetConfig
 
 if TYPE_CHECKING:
     from bench.bundle.build import BuildContext
 
-__all__ = ["GDRData", "TrainConfig", "TrainResult", "make_part", "save_model", "train", "train_from_config"]
+__all__ = [
+    "TrainResult", "describe", "diffusion_loss", "fitting_config", "make_part", "named_config", "scaled_latents",
+    "store_part", "train", "train_from_config", "validation_loss", "with_frames",
+]  # fmt: skip
 
-MODELS = {"mini": MINI, "paper": PAPER}
-Report = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Hyper-parameters; the paper's are 100k steps of 256, rate 1e-4, warm-up 5000 (section 3.3)."""
-
-    steps: int = 4000
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-5
-    warmup: int = 200
-    text_dropout: float = 0.1
-    ema: float = 0.999
-    latent_norm: str = "unit_rms"
-    evaluate_every: int = 250
-    patience: int = 6
-    seed: int = 0
-
-
-class GDRData(NamedTuple):
-    """Pairs of one split: frames (N, T, d), and the token states of every caption with the track that owns it."""
-
-    frames: np.ndarray
-    tokens: np.ndarray
-    mask: np.ndarray
-    owner: np.ndarray
+VALIDATION_BATCH = 256
 
 
 class TrainResult(NamedTuple):
-    model: GDRUNet
+    """A trained network (on the CPU, in evaluation mode, with the best averaged weights) and how it came about."""
+
+    model: Any
     scaler: LatentScaler
     history: list[tuple[int, float]]
     best_step: int
+    judge: Callable[[], float]
+    """The validation loss of the model as it stands."""
 
 
-class _Ema:
-    """Exponential moving average of the weights, with the usual ramp so that early steps do not weigh on it."""
-
-    def __init__(self, model: GDRUNet, decay: float) -> None:
-        self.decay = decay
-        self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: GDRUNet, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                self.state[name].lerp_(value, 1 - decay)
-
-
-def _rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then cosine to 0."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - config.warmup) / max(1, config.steps - config.warmup)))
-
-
-def _noised(x0: Tensor, t: Tensor, noise: Tensor, schedule: NoiseSchedule) -> Tensor:
-    alpha = torch.tensor(schedule.alphas_cumprod, dtype=x0.dtype, device=x0.device)[t][:, None, None]
-    return alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise
-
-
-def _loss(
-    model: GDRUNet, x0: Tensor, t: Tensor, noise: Tensor, tokens: Tensor, mask: Tensor, s: NoiseSchedule
+def diffusion_loss(
+    model: Any, x0: Tensor, t: Tensor, noise: Tensor, tokens: Tensor, mask: Tensor, schedule: NoiseSchedule
 ) -> Tensor:
-    """Eq. 1 for the x0 objective; the mean squared error of the noise for the ε objective."""
-    predicted = model(_noised(x0, t, noise, s), t, tokens, mask)
+    """Eq. 1 for the x0 objective; the mean squared error of the noise for the ε objective.
+
+    Args:
+        model: called with (noised latents, levels, tokens, mask); its `prediction` says what it predicts.
+        x0, noise: (B, C, T).
+        t: levels (B,).
+        tokens, mask: (B, L, width) and (B, L).
+        schedule: noises the latents.
+    """
+    predicted = model(schedule.add_noise(x0, noise, t), t, tokens, mask)
     return F.mse_loss(predicted, x0 if model.prediction == "x0" else noise)
 
 
+def scaled_latents(scaler: LatentScaler, frames: np.ndarray) -> Tensor:
+    """Frames (N, T, d) as the network sees them: (N, d, T) float32."""
+    return scaler.apply_to(torch.from_numpy(np.asarray(frames, dtype=np.float32))).transpose(1, 2).contiguous()
+
+
 @torch.no_grad()
-def _validation_loss(model: GDRUNet, state: dict[str, Tensor], data: GDRData, x: Tensor, s: NoiseSchedule) -> float:
-    """Loss of the averaged weights at fixed noise and evenly spread levels, so that values are comparable."""
-    current = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(state)
-    model.eval()
+def validation_loss(model: Any, data: GDRData, x: Tensor, schedule: NoiseSchedule) -> float:
+    """Loss at fixed noise and evenly spread levels, so that the values of different weights are comparable.
+
+    Args:
+        model: as it stands.
+        data: the texts and their owners.
+        x: the scaled latents (N, d, T) of the owners.
+        schedule: the noise schedule.
+    """
+    device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(0)
     rows = np.arange(len(data.owner))
-    t = torch.linspace(0, s.levels - 1, len(rows)).long()[torch.randperm(len(rows), generator=generator)]
+    levels = torch.linspace(0, schedule.levels - 1, len(rows)).long()
+    t = levels[torch.randperm(len(rows), generator=generator)]
     total = 0.0
-    for start in range(0, len(rows), 256):
-        part = rows[start : start + 256]
+    for start in range(0, len(rows), VALIDATION_BATCH):
+        part = rows[start : start + VALIDATION_BATCH]
         x0 = x[data.owner[part]]
-        noise = torch.randn(x0.shape, generator=generator).to(x.device)
-        tokens, mask = _text_batch(data, part, x.device)
-        total += float(_loss(model, x0, t[part].to(x.device), noise, tokens, mask, s)) * len(part)
-    model.load_state_dict(current)
-    model.train()
+        noise = torch.randn(x0.shape, generator=generator).to(device)
+        tokens, mask = data.text.batch(part, device)
+        loss = diffusion_loss(model, x0.to(device), t[part].to(device), noise, tokens, mask, schedule)
+        total += float(loss) * len(part)
     return total / len(rows)
-
-
-def _text_batch(data: GDRData, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token states of some captions, cut to the longest of them."""
-    mask = data.mask[rows]
-    longest = int(mask.sum(1).max())
-    tokens = torch.from_numpy(data.tokens[rows, :longest].astype(np.float32))
-    return tokens.to(device), torch.from_numpy(mask[:, :longest]).to(device)
 
 
 def train(
     data: GDRData,
     validation: GDRData,
-    model_config: UNetConfig,
+    build: Callable[[], Any],
     config: TrainConfig,
     report: Report | None = None,
     device: str = "cpu",
 ) -> TrainResult:
-    """Train a GDR UNet on pairs of captions and latent frames.
+    """Train a denoising network on pairs of captions and latent frames.
 
     Args:
         data, validation: pairs; the validation loss of the averaged weights decides which step is kept, and training
             stops after `patience` evaluations without a better one.
+        build: makes the network, called with torch's generator seeded. The network is what `gdr.unet.GDRUNet` is:
+            `forward(x, t, tokens, mask)`, `drop_text` and `prediction`.
+        config: hyper-parameters.
         report: called with (step, steps, message).
+        device: torch device; the network comes back on the CPU.
 
     Returns:
-        The model with the best averaged weights, its latent scaler, and the history of validation losses.
+        The network with the best averaged weights, its latent scaler, and the history of validation losses.
     """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
     schedule = NoiseSchedule()
     scaler = LatentScaler.fit(torch.from_numpy(np.asarray(data.frames, dtype=np.float32)), config.latent_norm)
-    target = torch.device(device)
-    x, x_val = (
-        scaler.apply_to(torch.from_numpy(np.asarray(d.frames, dtype=np.float32)))
-        .transpose(1, 2)
-        .contiguous()
-        .to(target)
-        for d in (data, validation)
-    )
-    model = GDRUNet(model_config).to(target).train()
-    ema = _Ema(model, config.ema)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.999), weight_decay=config.weight_decay
-    )
-    rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: _rate(s, config))
-    best, best_step, best_state = math.inf, 0, ema.state
-    history: list[tuple[int, float]] = []
-    for step in range(1, config.steps + 1):
-        rows = rng.integers(len(data.owner), size=config.batch_size)
+    x, x_val = (scaled_latents(scaler, each.frames).to(device) for each in (data, validation))
+    model = build().to(device)
+
+    batches = Batches(np.diff(data.text.offsets), config.batch_size)
+
+    def batch_loss(rng: np.random.Generator) -> Tensor:
+        rows = batches.draw(rng)
         x0 = x[data.owner[rows]]
-        t = torch.from_numpy(rng.integers(schedule.levels, size=len(rows))).to(target)
-        noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32)).to(target)
-        dropped = torch.from_numpy(rng.random(len(rows)) < config.text_dropout).to(target)
-        tokens, mask = model.drop_text(*_text_batch(data, rows, target), dropped)
-        loss = _loss(model, x0, t, noise, tokens, mask, schedule)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        rates.step()
-        ema.update(model, step)
-        if step % config.evaluate_every == 0 or step == config.steps:
-            value = _validation_loss(model, ema.state, validation, x_val, schedule)
-            history.append((step, value))
-            if value < best:
-                best, best_step = value, step
-                best_state = {name: v.clone() for name, v in ema.state.items()}
-            elif step - best_step >= config.patience * config.evaluate_every:
-                break
-        if report:
-            tail = f", validation {history[-1][1]:.4f}" if history else ""
-            report(step, config.steps, f"loss {loss.item():.4f}{tail}")
-    model.load_state_dict(best_state)
-    return TrainResult(model.eval().cpu(), scaler, history, best_step)
+        t = torch.from_numpy(rng.integers(schedule.levels, size=len(rows))).to(device)
+        noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32)).to(device)
+        dropped = torch.from_numpy(rng.random(len(rows)) < config.text_dropout).to(device)
+        tokens, mask = model.drop_text(*data.text.batch(rows, device), dropped)
+        return diffusion_loss(model, x0, t, noise, tokens, mask, schedule)
+
+    def judge() -> float:
+        return validation_loss(model, validation, x_val, schedule)
+
+    fitted = fit(model, batch_loss, judge, config, report)
+    return TrainResult(model.cpu(), scaler, fitted.history, fitted.best_step, judge)
 
 
-def save_model(result: TrainResult, file: Path, *, dtype: torch.dtype = torch.float16) -> None:
-    """Weights as safetensors; configuration and latent scale travel in the file."""
-    from safetensors.torch import save_file
-
-    state = {f"unet.{name}": value.to(dtype).contiguous() for name, value in result.model.state_dict().items()}
-    state.update({f"scaler.{name}": value for name, value in result.scaler.state_dict().items()})
-    metadata = {"config": json.dumps(result.model.config.to_dict()), "latent_norm": result.scaler.latent_norm}
-    save_file(state, file, metadata=metadata)
+# --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def encode_pairs(tower: Any, captions: Sequence[Sequence[str]], frames: np.ndarray) -> GDRData:
-    """Token states (float16) of every caption of every track, with the frames they belong to."""
-    owner = np.repeat(np.arange(len(captions)), [len(group) for group in captions])
-    latents = tower.encode_text([text for group in captions for text in group])
-    return GDRData(frames, latents.tokens.astype(np.float16), latents.mask, owner)
+def with_frames(data: GDRData, frames: int | None) -> GDRData:
+    """The pairs with latents of that many frames: all that there are, or 1, their time mean.
+
+    Raises:
+        UserError: another number of frames than the data has.
+    """
+    own = data.frames.shape[1]
+    if frames is None or frames == own:
+        return data
+    if frames != 1:
+        raise UserError(f"frames: the latents have {own}, so choose {own}, or 1 for their time mean; got {frames}")
+    return data._replace(frames=pooled_frames(data.frames)[:, None])
+
+
+def fitting_config(base: UNetConfig, data: GDRData, prediction: str, condition: str) -> UNetConfig:
+    """A named config with the widths of the data; one frame cannot be shortened, one vector needs no longer null."""
+    single = data.frames.shape[1] == 1
+    return replace(
+        base,
+        in_channels=data.frames.shape[-1],
+        context_dim=data.text.width,
+        prediction=prediction,
+        factors=(1,) * len(base.channels) if single else base.factors,
+        null_length=1 if condition == "pooled" else base.null_length,
+    )
+
+
+def describe(config: Any, data: GDRData, condition: str, text: str, **more: Any) -> dict[str, str]:
+    """What a retriever reads from a file of weights: sizes, frames, condition, and the text encoder's name."""
+    described = {
+        "config": json.dumps(config.to_dict()),
+        "frames": str(data.frames.shape[1]),
+        "condition": condition,
+        "text": text,
+    }
+    return {**described, **{key: json.dumps(value) for key, value in more.items()}}
+
+
+def store_part(
+    context: BuildContext, result: TrainResult, metadata: dict[str, str], config: TrainConfig, seconds: float
+) -> dict[str, Any]:
+    """Save a trained network as the file of a part; judge what was stored beside what was trained.
+
+    Returns:
+        `files` and `info` of the part; `validation_loss_stored` is that of the weights read back.
+    """
+    file = f"{context.part}.safetensors"
+    save_model(context.bundle_file(file), result.model, result.scaler, metadata)
+    trained = result.judge()
+    result.model.load_state_dict(load_model(context.bundle_file(file)).state)
+    info = {
+        "parameters": sum(p.numel() for p in result.model.parameters()),
+        "best_step": result.best_step,
+        "steps": result.history[-1][0],
+        "validation_loss": round(trained, 5),
+        "validation_loss_stored": round(result.judge(), 5),
+        "seconds_training": round(seconds, 1),
+        "config": asdict(config),
+    }
+    return {"files": [file], "info": info}
 
 
 def make_part(
@@ -219,39 +212,55 @@ def make_part(
     validation: str,
     model: str,
     config: dict[str, Any],
+    text: str | None = None,
+    prediction: str = "x0",
+    frames: int | None = None,
+    condition: str = "tokens",
 ) -> dict[str, Any]:
-    """Bundle part: a GDR on one encoder's latents and text tower."""
-    from bench.bundle.parts import load_built_encoder, training_captions, training_frames
+    """Bundle part: a GDR on one encoder's latents.
 
-    tower = load_built_encoder(context, encoder)
+    Args:
+        context: the build.
+        encoder: whose frames are learned.
+        train, validation: splits.
+        model: a named config, see `gdr.unet_config.NAMED`.
+        config: keys of `TrainConfig`.
+        text: text encoder whose states an earlier part wrote; None is the encoder's own tower.
+        prediction: `x0` or `epsilon`.
+        frames: 1 for time means, None for all frames.
+        condition: `tokens` or `pooled`.
+    """
+    settings = TrainConfig(**config)
     data, held_out = (
-        encode_pairs(tower, training_captions(context, split), training_frames(context, encoder, split))
+        with_frames(read_pairs(context, encoder, split, text=text, condition=condition), frames)
         for split in (train, validation)
     )
+    sizes = fitting_config(named_config(model), data, prediction, condition)
     start = time.monotonic()
-    result = _train(data, held_out, MODELS[model], TrainConfig(**config), context.report, context.device)
-    file = f"{context.part}.safetensors"
-    save_model(result, context.bundle_file(file))
-    parameters = sum(p.numel() for p in result.model.parameters())
-    info = {
-        "parameters": parameters,
-        "best_step": result.best_step,
-        "steps": result.history[-1][0],
-        "validation_loss": round(min(v for _, v in result.history), 5),
-        "seconds_training": round(time.monotonic() - start, 1),
-        "config": asdict(TrainConfig(**config)),
-    }
-    return {"files": [file], "info": info}
+    result = _train(data, held_out, partial(GDRUNet, sizes), settings, context.report, context.device)
+    metadata = describe(sizes, data, condition, text or encoder)
+    return store_part(context, result, metadata, settings, time.monotonic() - start)
 
 
 _train = train  # `make_part` has a recipe key of the same name
+
+
+def named_config(name: str) -> UNetConfig:
+    """The UNet config of that name.
+
+    Raises:
+        UserError: no config has it.
+    """
+    if name not in NAMED:
+        raise UserError(f"model: no config {name!r} (known: {', '.join(NAMED)})")
+    return NAMED[name]
 
 
 def train_from_config(file: Path, out: Path, device: str = "cpu", report: Report | None = None) -> TrainResult:
     """`gdr train CONFIG`: train from a YAML file and save the model.
 
     The file names `encoder` (registry name), `train` and `validation` (each {frames: .npy of (N, T, d), captions: JSON
-    list of lists}), `model` (`mini`, `paper`, or a mapping of UNetConfig), and `config` (TrainConfig).
+    list of lists}), `model` (`mini`, `small`, `paper`, or a mapping of UNetConfig), and `config` (TrainConfig).
 
     Raises:
         UserError: a key is unknown or a file is missing.
@@ -275,8 +284,9 @@ def train_from_config(file: Path, out: Path, device: str = "cpu", report: Report
                 raise UserError(f"{file}: {split}: no such file {path}")
         sets.append(encode_pairs(tower, json.loads(captions.read_text()), np.load(frames)))
     chosen = spec.get("model", "mini")
-    model = MODELS[chosen] if isinstance(chosen, str) else UNetConfig.from_dict(chosen)
-    result = train(sets[0], sets[1], model, TrainConfig(**spec.get("config", {})), report, device)
+    sizes = named_config(chosen) if isinstance(chosen, str) else UNetConfig.from_dict(chosen)
+    settings = TrainConfig(**spec.get("config", {}))
+    result = train(sets[0], sets[1], partial(GDRUNet, sizes), settings, report, device)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_model(result, out)
+    save_model(out, result.model, result.scaler, describe(sizes, sets[0], "tokens", spec["encoder"]))
     return result

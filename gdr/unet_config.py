@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import UserError
 
-__all__ = ["MINI", "PAPER", "PREDICTIONS", "UNetConfig"]
+__all__ = ["MINI", "NAMED", "PAPER", "PREDICTIONS", "SMALL", "UNetConfig"]
 
 PREDICTIONS = ("x0", "epsilon")
 
@@ -106,3 +106,21 @@ MINI = UNetConfig(
     null_length=16,
 )
 """1.5 M parameters, for the embedded default's 128-d frames (T = 16) and 256-d text tokens."""
+
+SMALL = UNetConfig(
+    in_channels=128,
+    channels=(64, 72, 80),
+    factors=(2, 2, 2),
+    items=(1, 1, 1),
+    attention=(0, 1, 1),
+    heads=4,
+    head_dim=16,
+    context_dim=256,
+    modulation=96,
+    groups=8,
+    null_length=16,
+)
+"""0.7 M parameters, for the cells of an ablation in the same setting."""
+
+NAMED = {"mini": MINI, "small": SMALL, "paper": PAPER}
+"""Configs by the name that a recipe or a training file uses."""

@@ -14,7 +14,8 @@ import pytest
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 # Before NumPy and torch are loaded: the same thread count here and in the processes that tests start.
-os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+if "--benchmark-only" not in sys.argv:  # contests of speed use all cores
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 SMALL_SETTINGS = {

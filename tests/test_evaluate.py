@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from bench.evaluate import evaluate, oracle_normalised_mean, per_query_frame
-from bench.metrics import registered
-from bench.metrics.measured import Measured, Metric
+from bench.metrics import registered_sets
+from bench.metrics.measured import Measured, Metric, Spread
 from bench.plan import metric_finder
 
 N, GALLERY, DIM = 40, 200, 8
@@ -89,13 +89,13 @@ def test_where_no_query_counts_there_is_a_reason():
 
 
 def test_spread_that_was_not_measured_has_a_reason():
-    values, _ = summary(measured(why_no_diversity="another strength"), "MICS", "MINVS")
+    values, _ = summary(measured(why_no_spread="another strength"), "MICS", "MINVS")
     assert values["MICS"] == {"value": None, "ci": None, "n": 0, "why_null": "another strength"}
 
 
 def test_spread_is_averaged_over_the_queries_it_was_measured_on():
     rng = np.random.default_rng(1)
-    m = measured(diversity_rows=np.array([0, 7, 9]), diversity=rng.normal(size=(3, 5, DIM)))
+    m = measured(spread=Spread(np.array([0, 7, 9]), lambda: rng.normal(size=(3, 5, DIM))))
     values, frame = summary(m, "MICS", "MINVS")
     assert values["MICS"]["n"] == 3
     assert list(np.flatnonzero(frame["MICS"].notna())) == [0, 7, 9]
@@ -157,8 +157,8 @@ def test_a_summary_can_be_written_as_json():
 def test_a_statistic_of_a_set_is_that_of_all_rows():
     m = measured()
     values, frame = summary(m, "Vendi")
-    match = registered.VENDI.match("Vendi")
-    assert values["Vendi"]["value"] == pytest.approx(registered.VENDI.statistic(m, match, np.arange(N)))
+    match = registered_sets.VENDI.match("Vendi")
+    assert values["Vendi"]["value"] == pytest.approx(registered_sets.VENDI.statistic(m, match, np.arange(N)))
     assert values["Vendi"]["n"] == N
     assert "Vendi" not in frame
 

@@ -47,6 +47,10 @@ class _Context:
     def query_negative(self, prompts, negatives, w):
         return self.query(prompts) * (1 + w) - w * self.query(negatives)
 
+    def query_edited(self, editing):
+        texts = [f"{editing}|{p}|{e.text}" for p, e in zip(self.prompts, self.edits, strict=True)]
+        return self.query(texts)
+
     def text(self, texts):
         drawn = np.stack([self._draw(f"text {t}", (5,)) for t in texts])
         return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)

@@ -53,7 +53,7 @@ def test_description_is_the_first_line_of_the_class() -> None:
 def test_description_of_an_inherited_part_and_of_its_options() -> None:
     assert "Placebo" in registry.modifiers.describe("irrelevant-negative")
     assert registry.modifiers.options("text-interpolation") == {"variant", "vectors"}
-    assert registry.modifiers.options("slerp") == frozenset()
+    assert registry.modifiers.options("slerp") == frozenset({"toward"})
     assert registry.datasets.options("gmcaps/pc") == {"style", "tracks"}  # from the base class's load
 
 
@@ -63,7 +63,7 @@ def test_unknown_name_gives_the_nearest_and_the_next_step() -> None:
 
 
 def test_unknown_name_far_from_all_lists_them() -> None:
-    with pytest.raises(UserError, match=r"known: contrastive, gdr, ridge"):
+    with pytest.raises(UserError, match=r"known: contrastive, gdr, mlp-diffusion, mlp-regression, ridge"):
         registry.retrievers.get("zzzzzzzz")
 
 

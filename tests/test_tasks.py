@@ -9,11 +9,20 @@ import pytest
 from bench.datasets.predicates import Predicate
 from bench.gallery import Gallery
 from bench.metrics.control import kept_at_k, oracle_kept_at_k
+from bench.metrics.measured import Lazy
 from bench.pairs import Negative, PairSet
 from bench.protocols import Dataset, Sampling
 from bench.queries import QuerySource
 from bench.store import Cache
-from bench.tasks import NegationTask, RetrievalTask, Spread, TruthMasks, gallery_of, oracle_mid_ranks
+from bench.tasks import (
+    NegationTask,
+    Reference,
+    RetrievalTask,
+    SpreadSettings,
+    TruthMasks,
+    gallery_of,
+    oracle_mid_ranks,
+)
 
 GENRES = ["rock", "rock", "jazz", "jazz", "folk", "rock"] * 4
 MOODS = ["sad", "happy", "sad", "sad", "happy", "sad"] * 4
@@ -71,6 +80,10 @@ class ToySpace:
         from bench.protocols import TextLatents
 
         return TextLatents(pooled[:, None], np.ones((len(texts), 1), dtype=bool), pooled)
+
+
+def references(jam):
+    return Lazy({"jam": lambda: Reference(lambda: jam)})
 
 
 @pytest.fixture
@@ -149,7 +162,15 @@ def task(dataset, gallery, source):
     pairs = PairSet(np.array([1, 3, 0, 2]), np.array([0, 0, 1, 1]), np.array([False, True, True, False]))
     jam = np.random.default_rng(1).normal(size=(40, DIM))
     return NegationTask(
-        dataset, gallery, source, NEGATIVES, pairs, Sampling(samples=3), Spread(4, 2), jam, lambda name: None
+        dataset,
+        gallery,
+        source,
+        NEGATIVES,
+        pairs,
+        Sampling(samples=3),
+        SpreadSettings(4, 2),
+        references(jam),
+        lambda name: None,
     )
 
 
@@ -181,7 +202,7 @@ def test_a_statement_about_the_negated_attribute_is_not_kept(dataset, gallery, s
     pairs = PairSet(np.array([0, 2]), np.array([0, 0]), np.array([True, True]))  # rock; rock and sad; no rock
     jam = np.ones((4, DIM))
     task = NegationTask(
-        dataset, gallery, source, NEGATIVES, pairs, Sampling(), Spread(), jam, lambda name: None
+        dataset, gallery, source, NEGATIVES, pairs, Sampling(), SpreadSettings(), references(jam), lambda name: None
     )  # fmt: skip
     kept = task.measure(None, None, None, False).kept
     assert np.isnan(kept[0])
@@ -200,11 +221,11 @@ def test_what_a_modified_query_is_held_against(task):
     plain = task.measure(None, None, 5.0, with_spread=False)
     np.testing.assert_array_equal(measured.before_top, plain.top)
     np.testing.assert_array_equal(measured.top, task.measure(None, None, 9.0, False).top)
-    assert measured.diversity.shape == (2, 4, DIM)
-    np.testing.assert_array_equal(measured.diversity_rows, [0, 3])
+    assert measured.spread.samples.shape == (2, 4, DIM)
+    np.testing.assert_array_equal(measured.spread.rows, [0, 3])
     # More samples of the same queries.
-    np.testing.assert_array_equal(measured.diversity[0, :3], measured.latents[0])
-    assert plain.diversity is None
+    np.testing.assert_array_equal(measured.spread.samples[0, :3], measured.latents[0])
+    assert plain.spread is None
 
 
 def test_an_unmodified_query_removes_nothing(task):

@@ -1,10 +1,11 @@
-"""Spherical interpolation: turn the query away from the negative's generated latent along a great circle."""
+"""Spherical interpolation: turn the query away from a negative's generated latent, or toward a refinement's."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from baselines.modifiers._vectors import unit
+from bench.errors import UserError
 from bench.modifiers import OnPlainQueries
 from bench.protocols import ModifierContext
 
@@ -30,17 +31,22 @@ def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
 class Slerp(OnPlainQueries):
     """Slerp: the query turned away from the negative's generated latent; strength is the share of the angle.
 
-    The turn goes toward the antipode of the latent that the negative prompt alone generates.
+    Args:
+        toward: `antipode` turns to the opposite of what the negative prompt generates; `edit` to what the refined
+            prompt generates.
     """
 
     version = 1
     passes = 4
 
-    def __init__(self) -> None:
-        self.options: dict[str, str] = {}
+    def __init__(self, toward: str = "antipode") -> None:
+        if toward not in ("antipode", "edit"):
+            raise UserError(f"slerp: toward must be 'antipode' or 'edit', not {toward!r}")
+        self.options: dict[str, str] = {"toward": toward}
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         samples = context.query(context.prompts)
-        negative = unit(context.query([edit.text for edit in context.edits]))
-        turned = slerp(unit(samples), -negative, float(strength or 0.0))
+        other = unit(context.query([edit.text for edit in context.edits]))
+        end = other if self.options["toward"] == "edit" else -other
+        turned = slerp(unit(samples), end, float(strength or 0.0))
         return (turned * np.linalg.norm(samples, axis=-1, keepdims=True)).astype(np.float32)

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.errors import BundleError
 
-__all__ = ["check", "combined_digest", "digest", "directory", "manifest", "path", "sha256_file"]
+__all__ = ["check", "combined_digest", "digest", "directory", "has", "manifest", "path", "sha256_file"]
 
 MANIFEST = "manifest.json"
 _NEXT_STEP = "restore it from the repository or the wheel, or rebuild it with `make bundle`"
@@ -50,6 +50,11 @@ def digest(name: str) -> str:
     except KeyError:
         known = ", ".join(sorted(manifest()["files"]))
         raise BundleError(f"{directory() / MANIFEST}: no file {name!r} in the bundle (it holds: {known})") from None
+
+
+def has(name: str) -> bool:
+    """Whether the manifest lists a file."""
+    return name in manifest()["files"]
 
 
 def combined_digest(names: Iterable[str]) -> str:

@@ -21,13 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from bench import bundle
 from bench.errors import UserError
 from bench.store import write_atomic
 
-__all__ = ["BuildContext", "build", "load_recipe", "part_fingerprint"]
+__all__ = ["BuildContext", "build", "load_recipe", "maker_of", "part_fingerprint", "record_part"]
 
 RECIPE = Path(__file__).parent / "recipe.yaml"
+STATE = "state.json"
 LOG_EVERY_SECONDS = 10.0
 
 
@@ -57,7 +60,7 @@ def load_recipe(file: Path = RECIPE) -> dict[str, dict[str, Any]]:
     return dict(YAML(typ="safe", pure=True).load(file)["parts"])
 
 
-def _maker(entry: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
+def maker_of(entry: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
     module, _, attribute = entry["make"].partition(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -149,11 +152,10 @@ def build(
     wanted = _closure(only, recipe) if only else set(recipe)
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
-    state_file = work / "state.json"
     for name, entry in recipe.items():
         if name not in wanted:
             continue
-        state = _read_json(state_file)
+        state = _read_json(work / STATE)
         fingerprint = part_fingerprint(name, recipe)
         if _is_done(name, fingerprint, state, work, out):
             print(f"{name}: unchanged, skipped", flush=True)
@@ -162,23 +164,37 @@ def build(
         start = time.monotonic()
         with _progress(name) as report:
             context = BuildContext(name, work, out, threads, device, report, recipe)
-            made = _maker(entry)(context, **params)
+            made = maker_of(entry)(context, **params)
         seconds = round(time.monotonic() - start, 1)
-        for file in made.get("files", ()):
-            os.chmod(out / file, 0o644)  # safetensors writes files that only their owner may read
-        state = _read_json(state_file)  # another process may have made another part meanwhile
-        state[name] = {
+        described = {
             "fingerprint": fingerprint,
             "recipe": {"make": entry["make"], **params},
             "seconds": seconds,
             "machine": {"threads": threads, "device": device, "cpu": platform.machine()},
-            "files": {file: bundle.sha256_file(out / file) for file in made.get("files", ())},
+            "files": list(made.get("files", ())),
             "work_files": list(made.get("work_files", ())),
             "info": made.get("info", {}),
         }
-        _write_json(state_file, state)
-        _write_manifest(out, recipe, state)
+        record_part(name, described, recipe, work, out)
         print(f"{name}: made in {seconds} s {json.dumps(made.get('info', {}))[:200]}", flush=True)
+
+
+def record_part(
+    name: str, described: Mapping[str, Any], recipe: Mapping[str, Mapping[str, Any]], work: Path, out: Path
+) -> None:
+    """Enter a finished part, whose files lie in the bundle's folder, in the state and in the manifest.
+
+    Args:
+        described: fingerprint, recipe, seconds, machine, files (names), work_files, info.
+    """
+    for file in described["files"]:
+        os.chmod(out / file, 0o644)  # safetensors writes files that only their owner may read
+    with FileLock(work / "state.lock"):  # another process may be making another part
+        state = _read_json(work / STATE)
+        digests = {file: bundle.sha256_file(out / file) for file in described["files"]}
+        state[name] = {**described, "files": digests}
+        _write_json(work / STATE, state)
+        _write_manifest(out, recipe, state)
 
 
 def _closure(only: list[str], recipe: Mapping[str, Mapping[str, Any]]) -> set[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bench.encoders._mini_model import AudioTower, LogMel, TextTower
 
-__all__ = ["MiniClap", "MiniEncoder", "MiniMuscall", "load_tokenizer"]
+__all__ = ["MiniAudio", "MiniClap", "MiniEncoder", "MiniMuscall", "load_tokenizer"]
 
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -32,44 +32,44 @@ def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
     return tokenizer
 
 
-class MiniEncoder:
-    """A contrastive pair of small towers in one d=128 space, read from the bundle.
+class MiniAudio:
+    """A small audio tower alone, read from the bundle: 16 kHz mono waves -> unit-norm frames at 1 Hz, d = 128.
 
-    Audio: 16 kHz mono waves -> unit-norm frames at 1 Hz. Text: captions -> token states and a unit vector.
+    Args:
+        name: name of the encoder; `NAME.safetensors` is its file in the bundle.
+        weights: file to read instead of the bundle's.
     """
 
     version = 1
     sample_rate = 16000
     frame_rate = 1.0
     dim = 128
-    token_dim = 256
 
-    def __init__(self, name: str, weights: Path | None = None, tokenizer: Path | None = None) -> None:
+    def __init__(self, name: str, weights: Path | None = None) -> None:
         self.name = name
         self.weights_file = f"{name}.safetensors"
         self._weights = weights
-        self._tokenizer = tokenizer
 
     def bundle_files(self) -> tuple[str, ...]:
         """Bundle files that must be present and whole for this encoder to load."""
-        return (self.weights_file, TOKENIZER_FILE)
+        return (self.weights_file,)
 
     def digest(self) -> str:
-        """Digest of weights and tokenizer, from the manifest: loads nothing."""
+        """Digest of the bundle files, from the manifest: loads nothing."""
         return bundle.combined_digest(self.bundle_files())
 
-    @cached_property
-    def _parts(self) -> tuple[LogMel, AudioTower, TextTower, Tokenizer]:
+    def _tower_state(self, prefix: str) -> dict[str, torch.Tensor]:
         from safetensors.torch import load_file
 
-        from bench.encoders._mini_model import AudioTower, LogMel, MelConfig, TextTower, TextTowerConfig
+        return _strip(load_file(self._weights or bundle.path(self.weights_file)), prefix)
 
-        state = load_file(self._weights or bundle.path(self.weights_file))
-        audio, text = AudioTower(self.dim), TextTower(TextTowerConfig())
-        audio.load_state_dict(_strip(state, "audio."))
-        text.load_state_dict(_strip(state, "text."))
-        tokenizer = load_tokenizer(self._tokenizer or bundle.path(TOKENIZER_FILE), text.config.max_length)
-        return LogMel(MelConfig()).eval(), audio.eval(), text.eval(), tokenizer
+    @cached_property
+    def _audio(self) -> tuple[LogMel, AudioTower]:
+        from bench.encoders._mini_model import AudioTower, LogMel, MelConfig
+
+        tower = AudioTower(self.dim)
+        tower.load_state_dict(self._tower_state("audio."))
+        return LogMel(MelConfig()).eval(), tower.eval()
 
     def encode_audio(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Latent frames of each wave.
@@ -85,7 +85,7 @@ class MiniEncoder:
         """
         import torch
 
-        log_mel = self._parts[0]
+        log_mel, _ = self._audio
         out = []
         for wave in waves:
             seconds = len(wave) // self.sample_rate
@@ -102,7 +102,33 @@ class MiniEncoder:
         import torch
 
         with torch.inference_mode():
-            return self._parts[1](torch.from_numpy(mel).float()).numpy()
+            return self._audio[1](torch.from_numpy(mel).float()).numpy()
+
+
+class MiniEncoder(MiniAudio):
+    """A contrastive pair of small towers in one d=128 space, read from the bundle.
+
+    Audio: 16 kHz mono waves -> unit-norm frames at 1 Hz. Text: captions -> token states and a unit vector.
+    """
+
+    token_dim = 256
+
+    def __init__(self, name: str, weights: Path | None = None, tokenizer: Path | None = None) -> None:
+        super().__init__(name, weights)
+        self._tokenizer = tokenizer
+
+    def bundle_files(self) -> tuple[str, ...]:
+        """Bundle files that must be present and whole for this encoder to load."""
+        return (self.weights_file, TOKENIZER_FILE)
+
+    @cached_property
+    def _text(self) -> tuple[TextTower, Tokenizer]:
+        from bench.encoders._mini_model import TextTower, TextTowerConfig
+
+        tower = TextTower(TextTowerConfig())
+        tower.load_state_dict(self._tower_state("text."))
+        tokenizer = load_tokenizer(self._tokenizer or bundle.path(TOKENIZER_FILE), tower.config.max_length)
+        return tower.eval(), tokenizer
 
     def encode_text(self, texts: Sequence[str], batch_size: int = 256) -> TextLatents:
         """Token states and pooled unit vectors of texts; equal texts give equal rows whatever the batch.
@@ -115,7 +141,8 @@ class MiniEncoder:
         """
         import torch
 
-        encodings = self._parts[3].encode_batch(list(texts))
+        tower, tokenizer = self._text
+        encodings = tokenizer.encode_batch(list(texts))
         longest = max((len(e.ids) for e in encodings), default=1)
         ids = np.zeros((len(encodings), longest), dtype=np.int64)
         mask = np.zeros((len(encodings), longest), dtype=bool)
@@ -124,7 +151,6 @@ class MiniEncoder:
             mask[row, : len(encoding.ids)] = True
         tokens = np.zeros((*mask.shape, self.token_dim), dtype=np.float32)
         pooled = np.zeros((len(encodings), self.dim), dtype=np.float32)
-        tower = self._parts[2]
         with torch.inference_mode():
             for rows in _batches(len(encodings), batch_size):
                 batch = torch.from_numpy(ids[rows])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench.encoders._mini_model import AudioTower, TextTower, TextTowerConfig
 from bench.encoders.mini import load_tokenizer
 
-__all__ = ["ContrastiveConfig", "train_contrastive", "train_tokenizer"]
+__all__ = ["CaptionIds", "ContrastiveConfig", "info_nce", "train_contrastive", "train_tokenizer"]
 
 Report = Callable[[int, int, str], None]
 
@@ -42,14 +42,21 @@ def train_tokenizer(texts: Sequence[str], path: Path, vocabulary: int = 4096) ->
     tokenizer.save(str(path))
 
 
-class _Pairs:
-    """Captions of each training clip as padded token ids; one caption a clip is drawn each epoch."""
+class CaptionIds:
+    """Captions of each training clip as token ids; one caption a clip is drawn each epoch.
+
+    Args:
+        captions: one or more of each clip.
+        tokenizer_path: the BPE file.
+        max_length: tokens that are kept of a caption.
+    """
 
     def __init__(self, captions: Sequence[Sequence[str]], tokenizer_path: Path, max_length: int) -> None:
         tokenizer = load_tokenizer(tokenizer_path, max_length)
         self.ids = [[torch.tensor(e.ids) for e in tokenizer.encode_batch(list(group))] for group in captions]
 
     def batch(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A caption of each clip, padded to the longest: ids (B, L) int64 and mask (B, L) bool."""
         drawn = [self.ids[row][rng.integers(len(self.ids[row]))] for row in rows]
         ids = nn.utils.rnn.pad_sequence(drawn, batch_first=True)
         lengths = torch.tensor([len(d) for d in drawn])
@@ -98,7 +105,7 @@ def train_contrastive(
     per_epoch = len(mel) // config.batch_size
     steps = per_epoch * config.epochs
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: _warmup_cosine(s, steps, config.warmup))
-    pairs = _Pairs(captions, tokenizer_path, text.config.max_length)
+    pairs = CaptionIds(captions, tokenizer_path, text.config.max_length)
     step = 0
     for epoch in range(config.epochs):
         order = rng.permutation(len(mel))
@@ -110,7 +117,7 @@ def train_contrastive(
                 frames = audio(x)
             z_audio = F.normalize(frames.float().mean(1), dim=-1)
             z_text = text(ids.to(device), mask.to(device))[1]
-            loss = _info_nce(z_audio, z_text, log_scale.clamp(max=math.log(100.0)).exp())
+            loss = info_nce(z_audio, z_text, log_scale.clamp(max=math.log(100.0)).exp())
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -125,7 +132,8 @@ def train_contrastive(
     }
 
 
-def _info_nce(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
+def info_nce(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric InfoNCE of unit vectors (B, d), whose rows pair up; `scale` is the inverse temperature."""
     logits = scale * a @ b.T
     target = torch.arange(len(a), device=a.device)
     return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.metrics.clap_score import clap_score
+
 __all__ = [
-    "at_removal", "frontier_area", "kept_at_k", "kept_relative_to_oracle", "oracle_kept_at_k", "oracle_top_k",
-    "overlap_at_k", "share_at_k",
+    "at_removal", "frontier_area", "gained_at_k", "kept_at_k", "kept_relative_to_oracle", "oracle_kept_at_k",
+    "oracle_top_k", "overlap_at_k", "removal_at_k", "share_at_k", "twin_wins",
 ]  # fmt: skip
 
 #: For each query, one (N,) boolean array for every attribute that it states.
@@ -44,6 +46,84 @@ def share_at_k(top: Any, holds: Any) -> np.ndarray:
     if mask.ndim != 2 or len(mask) != len(indices):
         raise ValueError(f"holds has shape {mask.shape}; it must be (N,) or ({len(indices)}, N)")
     return np.take_along_axis(mask, indices, axis=1).mean(axis=1)
+
+
+def removal_at_k(before_top: Any, top: Any, holds: Any) -> np.ndarray:
+    """Negated share that a control takes out of the list: the share before minus the share after (PROTOCOL.md 5).
+
+    At most what was there before: divide by `share_at_k(before_top, holds)` for the removed fraction.
+
+    Args:
+        before_top: (Q, k) gallery indices of the unmodified queries.
+        top: (Q, k) gallery indices of the same queries under the control.
+        holds: (N,) or (Q, N) booleans: the item has the negated value.
+
+    Returns:
+        (Q,) differences in [-1, 1]; below 0 where the list has more of the value than before.
+
+    Raises:
+        ValueError: lists of different shapes, an index outside the gallery, or shapes that do not fit.
+
+    Example:
+        >>> removal_at_k([[0, 1], [0, 2]], [[2, 3], [0, 1]], [True, True, False, False])
+        array([ 1. , -0.5])
+    """
+    _same_shape(before_top, top)
+    return share_at_k(before_top, holds) - share_at_k(top, holds)
+
+
+def gained_at_k(before_top: Any, top: Any, holds: Any) -> np.ndarray:
+    """Wanted share that an edit brings into the list: the share after minus the share before (`gained@10`).
+
+    The sign is that of `removal_at_k` turned round, since more of the value is better here, and so is the ceiling: an
+    edit can gain what was not there yet, at most 1 − before, and no more than the gallery has of the value.
+
+    Args:
+        before_top: (Q, k) gallery indices of the original queries.
+        top: (Q, k) gallery indices of the edited queries.
+        holds: (N,) or (Q, N) booleans: the item has the wanted value.
+
+    Returns:
+        (Q,) differences in [-1, 1]; below 0 where the edit lost some of the value.
+
+    Raises:
+        ValueError: lists of different shapes, an index outside the gallery, or shapes that do not fit.
+
+    Example:
+        >>> gained_at_k([[0, 1], [0, 2]], [[2, 3], [0, 1]], [False, False, True, True])
+        array([ 1. , -0.5])
+    """
+    _same_shape(before_top, top)
+    return share_at_k(top, holds) - share_at_k(before_top, holds)
+
+
+def twin_wins(queries: Any, with_value: Any, without: Any) -> np.ndarray:
+    """Whether a query is nearer to the piece without a value than to its twin with it (PROTOCOL.md 5).
+
+    The two differ in that value alone, so nothing else can decide. The mean over queries is the twin accuracy; 0.5 is
+    what a query that does not care gets.
+
+    Args:
+        queries: (Q, d) query latents.
+        with_value: (Q, d) latents of the pieces that have the value.
+        without: (Q, d) latents of their twins; a row of NaN where there is no twin.
+
+    Returns:
+        (Q,) 1 for nearer (by cosine) to the twin without, 0 for the other, 0.5 for neither; NaN without a twin.
+
+    Raises:
+        ValueError: shapes that differ, vectors of zeros.
+
+    Example:
+        >>> twin_wins([[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 1.0]])
+        array([1.])
+    """
+    twins = np.asarray(without, dtype=np.float64)
+    known = ~np.isnan(twins).any(axis=1)
+    q, a = np.asarray(queries, dtype=np.float64)[known], np.asarray(with_value, dtype=np.float64)[known]
+    out = np.full(len(twins), np.nan)
+    out[known] = 0.5 + 0.5 * np.sign(clap_score(q, twins[known]) - clap_score(q, a))
+    return out
 
 
 def kept_at_k(top: Any, stated: Stated) -> np.ndarray:
@@ -165,9 +245,7 @@ def overlap_at_k(top_a: Any, top_b: Any) -> np.ndarray:
         >>> overlap_at_k([[0, 1], [2, 3]], [[1, 0], [3, 4]])
         array([1. , 0.5])
     """
-    a, b = _top(top_a), _top(top_b)
-    if a.shape != b.shape:
-        raise ValueError(f"lists of shape {a.shape} and {b.shape} cannot be compared")
+    a, b = _same_shape(top_a, top_b)
     return (a[:, :, None] == b[:, None, :]).any(axis=2).mean(axis=1)
 
 
@@ -248,6 +326,13 @@ def _top(top: Any, n_gallery: int | None = None) -> np.ndarray:
         bound = "" if n_gallery is None else f" of {n_gallery} items"
         raise ValueError(f"top names items {indices.min()}..{indices.max()}, outside the gallery{bound}")
     return indices
+
+
+def _same_shape(top_a: Any, top_b: Any) -> tuple[np.ndarray, np.ndarray]:
+    a, b = _top(top_a), _top(top_b)
+    if a.shape != b.shape:
+        raise ValueError(f"lists of shape {a.shape} and {b.shape} cannot be compared")
+    return a, b
 
 
 def _same_queries(n_queries: int, stated: Stated) -> None:

@@ -1,4 +1,4 @@
-"""Ranks of relevant items, and what is read from them: recall, median rank, reciprocal rank.
+"""Ranks of relevant items, and what is read from them: recall, median rank, reciprocal rank, precision, gain.
 
 One rank routine serves every retrieval metric. A rank is counted, not sorted: 1 + the number of items that score
 higher, plus what ties add (FACTS.md 3.1); the Q×N score matrix is never kept whole.
@@ -6,25 +6,36 @@ higher, plus what ties add (FACTS.md 3.1); the Q×N score matrix is never kept w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from bench.metrics._arrays import finite_array, same_width
+from bench.metrics._arrays import finite_array
+from bench.metrics._readouts import (
+    mean_average_precision_at_k,
+    mean_reciprocal_rank,
+    median_rank,
+    ndcg_at_k,
+    normalized_median_rank,
+    oracle_normalised,
+    recall_at_k,
+    tie_rate,
+)
+from bench.metrics._scores import checked_vectors, count_rivals, dot64, score_bound, score_chunks
 
 __all__ = [
-    "Ties", "mean_reciprocal_rank", "median_rank", "normalized_median_rank", "oracle_normalised", "recall_at_k",
-    "relevant_ranks", "relevant_ranks_from_scores", "tie_rate", "top_k",
+    "Ties", "mean_average_precision_at_k", "mean_reciprocal_rank", "median_rank", "ndcg_at_k", "normalized_median_rank",
+    "oracle_normalised", "recall_at_k", "relevant_ranks", "relevant_ranks_all", "relevant_ranks_all_from_scores",
+    "relevant_ranks_from_scores", "tie_rate", "top_k",
 ]  # fmt: skip
 
 Ties = Literal["mid", "min", "max"]
 Relevant = Sequence[Any] | np.ndarray
 
-#: Scores closer than this (times the longest row's length) are compared again in float64.
-NEAR = 1e-5
-#: Bytes that one entry of a score chunk needs at its peak: the float32 score, a temporary of it, and masks.
-BYTES_PER_SCORE = 12
+#: Bytes of the budget for each candidate that `top_k` sorts at a time, beside the scores.
+BYTES_PER_CANDIDATE = 96
 
 
 def relevant_ranks(
@@ -32,52 +43,38 @@ def relevant_ranks(
 ) -> np.ndarray:
     """Rank of each query's relevant item in the gallery, by dot product of the rows as given.
 
-    Scores come from float32 products in chunks. Items within 1e-5 of the relevant one's score (relative to the vectors'
-    lengths) are compared again in float64, so that exact duplicates tie and the chunk size changes nothing.
+    Scores come from float32 products in tiles. Items within 1e-5 of the relevant one's score (relative to the vectors'
+    lengths; more where rows of over 150 entries need it) are compared again in float64, so that exact duplicates tie,
+    and the ranks are those of the float64 scores whatever the memory.
 
     Args:
         queries: (Q, d) query vectors.
-        gallery: (N, d) vectors of the items searched.
+        gallery: (N, d) vectors of the items searched. Contiguous float arrays are not copied.
         relevant: (Q,) index of the relevant item, or Q arrays of indices: then the best of them counts, and the other
-            relevant items are not rivals.
+            relevant items are not rivals. A query with an empty array has no relevant item: it counts, as a miss.
         ties: "mid" is the rank expected when tied items are shuffled, "min" the best and "max" the worst case.
-        memory_mb: budget for a chunk of scores, in MiB.
+        memory_mb: budget for scores, in MiB.
 
     Returns:
-        (Q,) float64 ranks; 1 is best.
+        (Q,) float64 ranks; 1 is best, +inf a query without a relevant item.
 
     Raises:
-        ValueError: shapes that do not fit, entries that are not finite, an empty gallery, an index out of range.
+        ValueError: shapes that do not fit, entries that are not finite, an empty gallery, an index out of range,
+            products beyond float64.
+
+    Warns:
+        UserWarning: queries without a relevant item: how many, and the first.
 
     Example:
         >>> relevant_ranks([[1.0, 0.0]], [[0.0, 1.0], [0.5, 0.0], [1.0, 0.0]], [1])
         array([2.])
     """
-    q, g = _pair(queries, gallery)
-    rows, cols = _flat_relevant(relevant, len(q), len(g))
+    v = checked_vectors(queries, gallery)
+    rows, cols, _ = _flat_relevant(relevant, len(v.q), len(v.g))
     _check_ties(ties)
-    own64 = _dot64(q, g, rows, cols)
-    best, tied_relevant = _best_of(rows, own64, len(q))
-    tolerance = _tolerance(q, g)
-    ranks = np.empty(len(q))
-    for start, scores in _score_chunks(q, g, memory_mb):
-        stop = start + len(scores)
-        mine = slice(*np.searchsorted(rows, [start, stop]))
-        at, to = rows[mine] - start, cols[mine]
-        # Against the product's own entry: a score computed apart could differ in its last bits.
-        first_best = np.full(len(scores), -1)
-        is_best = own64[mine] == best[rows[mine]]
-        first_best[at[is_best][::-1]] = to[is_best][::-1]
-        scores -= scores[np.arange(len(scores)), first_best][:, None]
-        scores[at, to] = -np.inf
-        near_by = tolerance[start:stop, None]
-        greater = np.count_nonzero(scores > near_by, axis=1).astype(np.float64)
-        near_row, near_col = np.nonzero(np.abs(scores, out=scores) <= near_by)
-        delta = _dot64(q, g, near_row + start, near_col) - best[near_row + start]
-        greater += np.bincount(near_row[delta > 0], minlength=len(scores))
-        equal = np.bincount(near_row[delta == 0], minlength=len(scores))
-        ranks[start:stop] = _rank(greater, equal, tied_relevant[start:stop], ties)
-    return ranks
+    found, best, tied_relevant = _best_of(rows, dot64(v.q, v.g, rows, cols))
+    greater, equal = count_rivals(v, found, best, memory_mb)
+    return _first_rank(len(v.q), found, greater, equal - tied_relevant, tied_relevant, ties)
 
 
 def relevant_ranks_from_scores(scores: Any, relevant: Relevant, *, ties: Ties = "mid") -> np.ndarray:
@@ -89,109 +86,86 @@ def relevant_ranks_from_scores(scores: Any, relevant: Relevant, *, ties: Ties = 
         ties: as for `relevant_ranks`.
 
     Returns:
-        (Q,) float64 ranks; 1 is best.
+        (Q,) float64 ranks; 1 is best, +inf a query without a relevant item.
 
     Raises:
         ValueError: as for `relevant_ranks`.
+
+    Warns:
+        UserWarning: as `relevant_ranks`.
 
     Example:
         >>> relevant_ranks_from_scores([[-0.3, -0.1, -0.3]], [2])
         array([2.5])
     """
-    s = finite_array(scores, "scores", 2, None)
-    if s.shape[1] == 0:
-        raise ValueError("the gallery is empty: scores have no columns")
-    rows, cols = _flat_relevant(relevant, *s.shape)
+    s = _score_matrix(scores)
+    rows, cols, _ = _flat_relevant(relevant, *s.shape)
     _check_ties(ties)
-    best, tied_relevant = _best_of(rows, s[rows, cols], len(s))
-    rival = np.ones(s.shape, dtype=bool)
-    rival[rows, cols] = False
-    greater = np.count_nonzero((s > best[:, None]) & rival, axis=1).astype(np.float64)
-    equal = np.count_nonzero((s == best[:, None]) & rival, axis=1)
-    return _rank(greater, equal, tied_relevant, ties)
+    found, best, tied_relevant = _best_of(rows, s[rows, cols])
+    greater, equal = _count_in_scores(s, found, best)
+    return _first_rank(len(s), found, greater, equal - tied_relevant, tied_relevant, ties)
 
 
-def recall_at_k(ranks: Any, k: int) -> float:
-    """R@k: share of queries whose relevant item ranks k-th or better, in percent (the music papers' recall).
+def relevant_ranks_all(
+    queries: Any, gallery: Any, relevant: Relevant, *, ties: Ties = "mid", memory_mb: int = 256
+) -> list[np.ndarray]:
+    """Rank of every relevant item of each query, among all items of the gallery, the other relevant ones included.
 
-    Example:
-        >>> recall_at_k([1, 3, 12, 2], 3)
-        75.0
-    """
-    if k < 1:
-        raise ValueError(f"k = {k}; it must be 1 or more")
-    return float(100.0 * np.mean(_ranks(ranks) <= k))
-
-
-def median_rank(ranks: Any) -> float:
-    """MedR: median rank, in ranks.
-
-    Example:
-        >>> median_rank([1, 3, 12, 2])
-        2.5
-    """
-    return float(np.median(_ranks(ranks)))
-
-
-def normalized_median_rank(ranks: Any, n_gallery: int) -> float:
-    """NMedR: 100 · MedR / N, in percent of the gallery (the paper's "MedR (%)").
-
-    Example:
-        >>> normalized_median_rank([1, 3, 12, 2], 50)
-        5.0
-    """
-    checked = _ranks(ranks)
-    if n_gallery < checked.max():
-        raise ValueError(f"a rank of {checked.max():g} cannot come from a gallery of {n_gallery}")
-    return 100.0 * median_rank(checked) / n_gallery
-
-
-def mean_reciprocal_rank(ranks: Any) -> float:
-    """MRR: mean of 1 / rank, in percent.
-
-    Example:
-        >>> mean_reciprocal_rank([1, 2, 4, 4])
-        50.0
-    """
-    return float(100.0 * np.mean(1.0 / _ranks(ranks)))
-
-
-def tie_rate(lowest: Any, highest: Any) -> float:
-    """Share of queries whose relevant item ties with a rival, in percent.
+    Average precision and discounted gain are read from these. Scores are compared as in `relevant_ranks`.
 
     Args:
-        lowest: (Q,) ranks with ties="min".
-        highest: (Q,) ranks of the same queries with ties="max".
-
-    Example:
-        >>> tie_rate([1, 2, 5, 1], [1, 4, 5, 1])
-        25.0
-    """
-    low, high = _ranks(lowest), _ranks(highest)
-    if low.shape != high.shape or (low > high).any():
-        raise ValueError("lowest and highest must be ranks of the same queries, under ties='min' and ties='max'")
-    return float(100.0 * np.mean(low != high))
-
-
-def oracle_normalised(recall: Any, chance: Any, oracle: Any) -> Any:
-    """Recall on the scale from chance (0) to an oracle that knows what the captions state (100), PROTOCOL.md 3.
-
-    Args:
-        recall: R@k in percent; numbers or arrays, which broadcast.
-        chance: R@k of a random order, in percent.
-        oracle: R@k of the oracle, in percent.
+        queries: (Q, d) query vectors.
+        gallery: (N, d) vectors of the items searched.
+        relevant: Q arrays of indices, each without repeats, or (Q,) one index each.
+        ties: "mid" gives tied items the mean of their places, "min" the first and "max" the last of them.
+        memory_mb: budget for scores, in MiB.
 
     Returns:
-        100 · (recall − chance) / (oracle − chance); NaN where the oracle does not exceed chance.
+        Q float64 arrays of ranks, in the order of `relevant`; empty for a query without a relevant item.
+
+    Raises:
+        ValueError: as for `relevant_ranks`, or an item named twice for one query.
+
+    Warns:
+        UserWarning: as `relevant_ranks`.
 
     Example:
-        >>> oracle_normalised(30.0, 10.0, 50.0)
-        50.0
+        >>> relevant_ranks_all([[1.0, 0.0]], [[0.0, 1.0], [0.5, 0.0], [1.0, 0.0]], [[0, 1]])
+        [array([3., 2.])]
     """
-    room = np.subtract(oracle, chance, dtype=np.float64)
-    gain = np.subtract(recall, chance, dtype=np.float64)
-    out = 100.0 * gain / np.where(room > 0, room, np.nan)
-    return float(out) if np.ndim(out) == 0 else out
+    v = checked_vectors(queries, gallery)
+    rows, cols, sizes = _flat_relevant(relevant, len(v.q), len(v.g), repeats=False)
+    _check_ties(ties)
+    greater, equal = count_rivals(v, rows, dot64(v.q, v.g, rows, cols), memory_mb)
+    return np.split(_rank(greater, equal - 1, 1, ties), np.cumsum(sizes)[:-1]) if len(sizes) else []
+
+
+def relevant_ranks_all_from_scores(scores: Any, relevant: Relevant, *, ties: Ties = "mid") -> list[np.ndarray]:
+    """Rank of every relevant item of each query, from a full matrix of scores; equal scores tie exactly.
+
+    Args:
+        scores: (Q, N) scores, higher is better.
+        relevant: as for `relevant_ranks_all`.
+        ties: as for `relevant_ranks_all`.
+
+    Returns:
+        As `relevant_ranks_all`.
+
+    Raises:
+        ValueError: as for `relevant_ranks_all`.
+
+    Warns:
+        UserWarning: as `relevant_ranks`.
+
+    Example:
+        >>> relevant_ranks_all_from_scores([[-0.3, -0.1, -0.3]], [[2, 1]])
+        [array([2.5, 1. ])]
+    """
+    s = _score_matrix(scores)
+    rows, cols, sizes = _flat_relevant(relevant, *s.shape, repeats=False)
+    _check_ties(ties)
+    greater, equal = _count_in_scores(s, rows, s[rows, cols])
+    return np.split(_rank(greater, equal - 1, 1, ties), np.cumsum(sizes)[:-1]) if len(sizes) else []
 
 
 def top_k(queries: Any, gallery: Any, k: int, *, memory_mb: int = 256) -> np.ndarray:
@@ -215,27 +189,24 @@ def top_k(queries: Any, gallery: Any, k: int, *, memory_mb: int = 256) -> np.nda
         >>> top_k([[1.0, 0.0]], [[0.5, 1.0], [2.0, 0.0], [0.5, 3.0]], 2)
         array([[1, 0]])
     """
-    q, g = _pair(queries, gallery)
-    if not 1 <= k <= len(g):
-        raise ValueError(f"k = {k}; the gallery has {len(g)} items, so k must lie in 1..{len(g)}")
-    tolerance = _tolerance(q, g)
-    out = np.empty((len(q), k), dtype=np.int64)
-    for start, scores in _score_chunks(q, g, memory_mb):
-        stop = start + len(scores)
-        kth = np.partition(scores, len(g) - k, axis=1)[:, len(g) - k]
-        row, col = np.nonzero(scores >= (kth - 2 * tolerance[start:stop])[:, None])
-        order = np.lexsort((col, -_dot64(q, g, row + start, col), row))
-        first = np.searchsorted(row, np.arange(len(scores)))
-        out[start:stop] = col[order][first[:, None] + np.arange(k)]
+    v = checked_vectors(queries, gallery)
+    n = len(v.g)
+    if not 1 <= k <= n:
+        raise ValueError(f"k = {k}; the gallery has {n} items, so k must lie in 1..{n}")
+    bound, most = score_bound(v), max(1, memory_mb * 2**20 // BYTES_PER_CANDIDATE)
+    out = np.empty((len(v.q), k), dtype=np.int64)
+    for start, scores in score_chunks(v, memory_mb):
+        kth = np.partition(scores, n - k, axis=1)[:, n - k].astype(np.float64)
+        low = np.nextafter((kth - 2 * bound[start : start + len(scores)]).astype(scores.dtype), -np.inf)
+        candidate = scores >= low[:, None]
+        # Where a collapsed encoder makes everything a candidate, few queries at a time.
+        many = np.cumsum([np.count_nonzero(row) for row in candidate]) // most
+        for part in np.split(np.arange(len(scores)), np.flatnonzero(np.diff(many)) + 1):
+            row, col = np.nonzero(candidate[part])
+            order = np.lexsort((col, -dot64(v.q, v.g, row + start + part[0], col), row))
+            first = np.searchsorted(row, np.arange(len(part)))
+            out[start + part] = col[order][first[:, None] + np.arange(k)]
     return out
-
-
-def _pair(queries: Any, gallery: Any) -> tuple[np.ndarray, np.ndarray]:
-    q, g = finite_array(queries, "queries", 2, None), finite_array(gallery, "gallery", 2, None)
-    if len(g) == 0:
-        raise ValueError("the gallery is empty")
-    same_width(q, g, "queries and gallery")
-    return q, g
 
 
 def _check_ties(ties: str) -> None:
@@ -243,15 +214,23 @@ def _check_ties(ties: str) -> None:
         raise ValueError(f"ties = {ties!r}; it must be 'mid', 'min' or 'max'")
 
 
-def _flat_relevant(relevant: Relevant, n_queries: int, n_gallery: int) -> tuple[np.ndarray, np.ndarray]:
-    """Query and gallery index of every relevant pair, in the order of queries, without repeats."""
+def _score_matrix(scores: Any) -> np.ndarray:
+    s = finite_array(scores, "scores", 2, None)
+    if s.shape[1] == 0:
+        raise ValueError("the gallery is empty: scores have no columns")
+    return s
+
+
+def _flat_relevant(
+    relevant: Relevant, n_queries: int, n_gallery: int, *, repeats: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Query and gallery index of every relevant pair, in order, and how many each query has; warns of queries without.
+
+    An item named twice for a query counts once where `repeats` are allowed, and raises where they are not.
+    """
     if len(relevant) != n_queries:
         raise ValueError(f"{n_queries} queries, but relevant has {len(relevant)} entries")
-    groups = [np.unique(np.asarray(group)) for group in relevant]
-    sizes = np.array([len(group) for group in groups], dtype=np.int64)
-    if (sizes == 0).any():
-        raise ValueError(f"relevant[{int(np.argmin(sizes))}] is empty: every query needs a relevant item")
-    cols = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
+    cols, sizes = _listed(relevant)
     if cols.dtype.kind not in "iu":
         raise ValueError(f"relevant holds {cols.dtype} values; gallery indices (integers) are needed")
     rows = np.repeat(np.arange(n_queries), sizes)
@@ -259,51 +238,69 @@ def _flat_relevant(relevant: Relevant, n_queries: int, n_gallery: int) -> tuple[
     if outside.any():
         at = int(np.argmax(outside))
         raise ValueError(f"relevant[{rows[at]}] names item {cols[at]}; the gallery has items 0..{n_gallery - 1}")
-    return rows, cols.astype(np.int64)
+    cols = cols.astype(np.int64)
+    if (sizes > 1).any():
+        order = np.lexsort((cols, rows))
+        again = np.zeros(len(rows), dtype=bool)
+        again[order[1:]] = (np.diff(rows[order]) == 0) & (np.diff(cols[order]) == 0)
+        if again.any() and not repeats:
+            at = int(np.argmax(again))
+            raise ValueError(f"relevant[{rows[at]}] names item {cols[at]} twice")
+        rows, cols = rows[~again], cols[~again]
+    empty = sizes == 0
+    if empty.any():
+        warnings.warn(
+            f"{int(empty.sum())} of {n_queries} queries have no relevant item, the first is query "
+            f"{int(np.argmax(empty))}; they count as misses",
+            stacklevel=3,
+        )
+    return rows, cols, sizes
 
 
-def _best_of(rows: np.ndarray, scores: np.ndarray, n_queries: int) -> tuple[np.ndarray, np.ndarray]:
-    """Best relevant score of each query, and how many relevant items reach it."""
-    best = np.full(n_queries, -np.inf)
-    np.maximum.at(best, rows, scores)
-    return best, np.bincount(rows[scores == best[rows]], minlength=n_queries)
+def _listed(relevant: Relevant) -> tuple[np.ndarray, np.ndarray]:
+    """All indices in a row, and how many each query has."""
+    if hasattr(relevant, "__array__") or all(isinstance(group, int | np.integer) for group in relevant):
+        array = np.asarray(relevant, dtype=None if len(relevant) else np.int64)
+        if array.ndim == 1 and array.dtype != object:
+            # An empty array is of no type that matters.
+            return array if array.size else array.astype(np.int64), np.ones(len(array), dtype=np.int64)
+    groups = [np.asarray(group).ravel() for group in relevant]
+    sizes = np.array([len(group) for group in groups], dtype=np.int64)
+    filled = [group for group in groups if len(group)]
+    return np.concatenate(filled) if filled else np.empty(0, dtype=np.int64), sizes
 
 
-def _rank(greater: np.ndarray, equal: np.ndarray, tied_relevant: np.ndarray, ties: Ties) -> np.ndarray:
+def _best_of(rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The queries that have relevant items, the best score of these, and how many of them reach it."""
+    if len(rows) == 0:
+        return rows, scores, np.empty(0, dtype=np.int64)
+    found, first, group = np.unique(rows, return_index=True, return_inverse=True)
+    best = np.maximum.reduceat(scores, first)
+    return found, best, np.bincount(group[scores == best[group]], minlength=len(found))
+
+
+def _count_in_scores(s: np.ndarray, rows: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many scores of their row are above, and how many at, each threshold."""
+    greater, equal = np.empty(len(rows), dtype=np.int64), np.empty(len(rows), dtype=np.int64)
+    step = max(1, 2**22 // s.shape[1])
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        block = s[rows[part]]
+        greater[part] = np.count_nonzero(block > own[part, None], axis=1)
+        equal[part] = np.count_nonzero(block == own[part, None], axis=1)
+    return greater, equal
+
+
+def _first_rank(
+    n_queries: int, found: np.ndarray, greater: np.ndarray, equal: np.ndarray, tied_relevant: np.ndarray, ties: Ties
+) -> np.ndarray:
+    ranks = np.full(n_queries, np.inf)
+    ranks[found] = _rank(greater, equal, tied_relevant, ties)
+    return ranks
+
+
+def _rank(greater: np.ndarray, equal: np.ndarray, tied_relevant: Any, ties: Ties) -> np.ndarray:
     """Rank of the first relevant item: `equal` rivals and `tied_relevant` relevant items share its score."""
     # In a random order of r relevant and t other items, t / (r + 1) others precede the first relevant: t / 2 for one.
     extra = {"mid": equal / (tied_relevant + 1.0), "min": 0.0 * equal, "max": 1.0 * equal}[ties]
     return 1.0 + greater + extra
-
-
-def _tolerance(q: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """How near two scores of a query must be to be compared in float64; 1e-5 for unit vectors."""
-    longest = np.linalg.norm(g.astype(np.float64), axis=1).max()
-    return NEAR * longest * np.linalg.norm(q.astype(np.float64), axis=1)
-
-
-def _score_chunks(q: np.ndarray, g: np.ndarray, memory_mb: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Float32 scores of consecutive queries: (first query, (rows, N) scores)."""
-    step = max(1, int(memory_mb * 2**20 / (BYTES_PER_SCORE * len(g))))
-    q32, g32 = q.astype(np.float32, copy=False), g.astype(np.float32, copy=False)
-    for start in range(0, len(q), step):
-        yield start, q32[start : start + step] @ g32.T
-
-
-def _dot64(q: np.ndarray, g: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """Float64 dot products of listed pairs; each depends on its two rows alone, not on its place in the list."""
-    out = np.empty(len(rows))
-    step = max(1, 2**20 // max(1, q.shape[1]))
-    for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        out[part] = np.multiply(q[rows[part]], g[cols[part]], dtype=np.float64).sum(axis=1)
-    return out
-
-
-def _ranks(ranks: Any) -> np.ndarray:
-    checked = finite_array(ranks, "ranks", 1)
-    if checked.size == 0:
-        raise ValueError("no ranks: a set of queries without members has no score")
-    if (checked < 1).any():
-        raise ValueError(f"ranks start at 1; entry {int(np.argmax(checked < 1))} is {checked.min():g}")
-    return checked

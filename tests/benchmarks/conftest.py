@@ -45,9 +45,15 @@ class Line:
     holds: bool
 
 
+def settle() -> None:
+    """Before a timing: collect garbage, and let the threads of the last contestant's BLAS stop spinning."""
+    gc.collect()
+    time.sleep(0.2)
+
+
 @dataclass
 class Contest:
-    """The fixture: `contest.race(...)` times, `contest.check(...)` adds a line that is not a time (memory, equality)."""
+    """The fixture: `race` times, `check` adds a line that is not a time (memory, equality)."""
 
     benchmark: Any
     lines: list[Line]
@@ -79,10 +85,11 @@ class Contest:
 
         def between_rounds() -> None:
             for name, call in runners.items():
-                gc.collect()
+                settle()
                 start = time.perf_counter()
                 call()
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
+            settle()
 
         self.benchmark.pedantic(ours, setup=between_rounds, rounds=rounds, iterations=1)
         seconds["ours"] = float(self.benchmark.stats.stats.min)

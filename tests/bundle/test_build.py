@@ -38,7 +38,7 @@ def make_file(context, *, text):
 @pytest.fixture
 def workshop(tmp_path, monkeypatch):
     """(recipe file, build): parts are made by `make_file` of this module; MADE lists them."""
-    monkeypatch.setattr(build_module, "_maker", lambda entry: make_file)
+    monkeypatch.setattr(build_module, "maker_of", lambda entry: make_file)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE)
     MADE.clear()
@@ -103,10 +103,10 @@ def test_a_part_that_fails_leaves_the_others_made(workshop, tmp_path, monkeypatc
             raise RuntimeError("no")
         return maker(context, text=text)
 
-    monkeypatch.setattr(build_module, "_maker", lambda entry: failing)
+    monkeypatch.setattr(build_module, "maker_of", lambda entry: failing)
     with pytest.raises(RuntimeError):
         run()
-    monkeypatch.setattr(build_module, "_maker", lambda entry: make_file)
+    monkeypatch.setattr(build_module, "maker_of", lambda entry: make_file)
     assert run() == ["two", "apart"]
 
 

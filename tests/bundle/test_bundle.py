@@ -33,7 +33,7 @@ def test_every_file_is_there_and_whole(manifest, bundle_ready):
 def test_it_is_small_enough_for_a_repository(manifest):
     total = sum(entry["bytes"] for entry in manifest["files"].values())
     assert total == manifest["total"]["bytes"]
-    assert total < 30e6
+    assert total < 45e6
 
 
 def test_nothing_lies_beside_the_files_of_the_manifest(manifest, bundle_ready):

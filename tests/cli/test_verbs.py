@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench import registry, resources
+from bench.errors import UserError
 from bench.store import Cache
 
 
@@ -191,12 +192,77 @@ def test_ls_lists_every_part_with_its_description(bench: Callable) -> None:
     for kind, parts in registry.KINDS.items():
         done = bench("ls", kind)
         assert done.code == 0
-        for name, line in zip(parts.names(), done.out.splitlines(), strict=True):
+        lines = done.out.splitlines()[1 if kind == "metrics" else 0 :]
+        for name, line in zip(parts.names(), lines, strict=True):
             assert line.split()[0] == name.split()[0]
             assert parts.describe(name) in line
     everything = bench("ls").out
     assert all(f"{kind}\n" in everything for kind in [*registry.KINDS, "suites"])
     assert all(name in bench("ls", "suites").out for name in resources.suite_names())
+
+
+def test_ls_metrics_says_what_each_metric_declares(bench: Callable) -> None:
+    from bench.metrics.measured import Metric
+
+    head, *lines = bench("ls", "metrics").out.splitlines()
+    assert head.split() == ["key", "better", "unit", "range", "level", "needs", "description"]
+    starts = [head.index(name) for name in head.split()]
+    told = 0
+    for name, line in zip(registry.metrics.names(), lines, strict=True):
+        cells = [line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
+        try:
+            metric = registry.metrics.get(name)
+        except UserError:
+            continue
+        assert isinstance(metric, Metric)
+        assert cells[0] == name
+        assert cells[1] == {True: "↑", False: "↓", None: "–"}[metric.higher_is_better]
+        assert (cells[2], cells[4]) == (metric.unit, metric.level)
+        assert all(f"{end:g}" in cells[3] for end in metric.range if end is not None)
+        assert cells[5] == (",".join(metric.needs) or "–")
+        assert metric.description in cells[6]
+        assert metric.reference in cells[6]
+        told += 1
+    assert told > 5
+
+
+PLUGIN = '''
+from bench.metrics.measured import Metric
+
+RANGE = (0, 1)
+MINE = Metric(
+    "mine@k", r"mine@(?P<k>[1-9])", "share", None, (-0.5, None), "how much of it is mine",
+    None, lambda m, key, rows: 0.0, needs=("ranks", "truth"), reference="arXiv 0000.00000",
+)
+COMPUTED = Metric("computed", r"computed", "share", False, RANGE, "of a range that is no literal", lambda m, key: None)
+
+
+class Odd(Metric):
+    """A metric of a class of its own."""
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "expected"),
+    [
+        ("mine@k", "MINE", ["–", "share", "≥ -0.5", "set", "ranks,truth", "how much of it is mine (arXiv 0000.00000)"]),
+        ("computed", "COMPUTED", ["↓", "share", "any", "query", "–", "of a range that is no literal"]),
+        ("odd", "Odd", ["?", "?", "any", "?", "–", "A metric of a class of its own."]),
+    ],
+)
+def test_ls_reads_a_plugin_without_importing_it(
+    name: str, attribute: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import EntryPoint
+
+    from bench.cli import ls
+
+    (tmp_path / "a_plugin_of_a_test.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = EntryPoint(name, f"a_plugin_of_a_test:{attribute}", "bench.metrics")
+    monkeypatch.setitem(registry.metrics._entries, name, [entry])
+    assert list(ls._metric(name)) == [name, *expected]
+    assert "a_plugin_of_a_test" not in sys.modules
 
 
 def test_ls_imports_no_part() -> None:

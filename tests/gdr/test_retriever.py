@@ -13,7 +13,6 @@ from bench.protocols import GenerativeRetriever, Retriever, Sampling
 from bench.queries import QueryContext, QuerySource
 from bench.space import BundledSpace
 from bench.store import Cache
-from gdr import retriever as retriever_module
 from gdr.retriever import GDR
 
 PROMPTS = ["a calm piano piece", "fast metal with distorted guitars, recorded live in a hall", "hip hop", "slow blues"]
@@ -51,7 +50,7 @@ def test_a_query_does_not_depend_on_the_others(gdr, latents, monkeypatch):
         np.testing.assert_allclose(gdr.query([prompt], SAMPLING)[0], latents[row], atol=1e-5)
     order = [2, 0, 3, 1, 0]
     np.testing.assert_allclose(gdr.query([PROMPTS[i] for i in order], SAMPLING), latents[order], atol=1e-5)
-    monkeypatch.setattr(retriever_module, "BATCH", 3)
+    monkeypatch.setattr(GDR, "batch", 3)
     np.testing.assert_allclose(gdr.query(PROMPTS, SAMPLING), latents, atol=1e-5)
 
 
@@ -99,15 +98,15 @@ def test_no_prompts_give_no_rows(gdr):
 
 def test_digests_tell_weights_and_frames_apart(gdr):
     space = gdr.space
-    digests = {GDR(space, weights, frames).digest() for weights in ("gdr-clap", "gdr-clap-s1") for frames in (16, 32)}
-    assert len(digests) == 4
+    weights, lengths = ("gdr-clap", "gdr-clap-s1"), (None, 16, 32)
+    assert len({GDR(space, name, frames).digest() for name in weights for frames in lengths}) == 6
     assert gdr.digest() == GDR(space, "gdr-clap").digest() == GDR(space, "gdr-clap", device="other").digest()
 
 
 def test_a_saved_and_loaded_model_gives_the_same_queries(gdr, latents, tmp_path, monkeypatch):
     """Through save_model, a bundle of its own, and back."""
     from bench import bundle
-    from gdr.train import TrainResult, save_model
+    from gdr.storage import save_model
 
     model, scaler, *_ = gdr._model
     folder = tmp_path / "bundle"
@@ -115,7 +114,8 @@ def test_a_saved_and_loaded_model_gives_the_same_queries(gdr, latents, tmp_path,
     manifest = json.loads(json.dumps(bundle.manifest()))
     for name in manifest["files"]:
         (folder / name).symlink_to(bundle.path(name))
-    save_model(TrainResult(model, scaler, [], 0), folder / "again.safetensors")  # weights were float16 before
+    metadata = {"config": json.dumps(model.config.to_dict())}
+    save_model(folder / "again.safetensors", model, scaler, metadata, precision="float32")
     manifest["files"]["again.safetensors"] = {"sha256": bundle.sha256_file(folder / "again.safetensors")}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setenv("BENCH_BUNDLE_DIR", str(folder))

@@ -1,29 +1,42 @@
-"""Training of GDR on data that is made here: the loss of eq. 1, what is kept, what is stored."""
+"""Training of GDR on data that is made here: the loss of eq. 1, the variants of the ablation, what is stored."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from safetensors import safe_open
 
+from bench.bundle.build import BuildContext
 from bench.errors import UserError
 from gdr import train as train_module
+from gdr.fitting import TrainConfig
 from gdr.schedule import NoiseSchedule
-from gdr.train import GDRData, TrainConfig, save_model, train, train_from_config
+from gdr.storage import load_model, save_model
+from gdr.train import (
+    describe,
+    diffusion_loss,
+    fitting_config,
+    make_part,
+    scaled_latents,
+    train,
+    train_from_config,
+    with_frames,
+)  # fmt: skip
+from gdr.training_data import GDRData, TextStates
 from gdr.unet import GDRUNet
-from gdr.unet_config import UNetConfig
+from gdr.unet_config import MINI, NAMED, SMALL, UNetConfig
 
 DIM, T, WIDTH = 8, 8, 12
 MODEL = UNetConfig(
     in_channels=DIM, channels=(16, 16), factors=(2, 2), items=(1, 1), attention=(1, 1), heads=2, head_dim=8,
     context_dim=WIDTH, modulation=16, groups=4, null_length=4,
 )  # fmt: skip
+BUILD = partial(GDRUNet, MODEL)
 CONFIG = TrainConfig(
     steps=60, batch_size=16, learning_rate=3e-3, warmup=5, evaluate_every=10, patience=3, ema=0.9, seed=0
 )  # fmt: skip
@@ -38,9 +51,15 @@ def data(tracks: int, seed: int) -> GDRData:
     frames = frames_of[kind][:, None] + 0.1 * rng.normal(size=(tracks, T, DIM))
     frames /= np.linalg.norm(frames, axis=-1, keepdims=True)
     owner = np.repeat(np.arange(tracks), 2)
-    tokens = np.repeat(tokens_of[kind[owner]][:, None], 5, axis=1) + 0.1 * rng.normal(size=(len(owner), 5, WIDTH))
-    mask = np.arange(5)[None] < rng.integers(2, 6, size=len(owner))[:, None]
-    return GDRData(frames.astype(np.float16), tokens.astype(np.float16), mask, owner)
+    lengths = rng.integers(2, 6, size=len(owner))
+    tokens = np.repeat(tokens_of[kind[owner]], lengths, axis=0) + 0.1 * rng.normal(size=(lengths.sum(), WIDTH))
+    text = TextStates(tokens.astype(np.float16), np.cumsum([0, *lengths]))
+    return GDRData(frames.astype(np.float16), text, owner)
+
+
+def pooled(pairs: GDRData) -> GDRData:
+    """The first token of each text alone."""
+    return pairs._replace(text=TextStates.of_vectors(pairs.text.flat[pairs.text.offsets[:-1]]))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +69,7 @@ def sets():
 
 @pytest.fixture(scope="module")
 def trained(sets):
-    return train(*sets, MODEL, CONFIG)
+    return train(*sets, BUILD, CONFIG)
 
 
 # --- the loss ---------------------------------------------------------------------------------------------------------
@@ -74,22 +93,13 @@ def test_the_loss_is_that_of_equation_1(prediction):
     x0, noise = (torch.randn(3, DIM, T, generator=generator) for _ in range(2))
     t, schedule = torch.tensor([0, 400, 999]), NoiseSchedule()
     model = Constant(0.25, prediction)
-    loss = train_module._loss(model, x0, t, noise, None, None, schedule)
+    loss = diffusion_loss(model, x0, t, noise, None, None, schedule)
     target = x0 if prediction == "x0" else noise
     assert float(loss) == pytest.approx(float(((0.25 - target) ** 2).mean()), rel=1e-6)
     for row, level in enumerate(t.tolist()):
         alpha = float(schedule.alphas_cumprod[level])
         expected = math.sqrt(alpha) * x0[row] + math.sqrt(1 - alpha) * noise[row]
         torch.testing.assert_close(model.seen[row], expected)
-
-
-def test_the_rate_warms_up_and_falls_to_zero():
-    config = replace(CONFIG, steps=100, warmup=10)
-    rates = [train_module._rate(step, config) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[9] == rates[10] == 1
-    assert rates[100] == pytest.approx(0, abs=1e-9)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -101,20 +111,20 @@ def test_training_lowers_the_validation_loss(trained):
     assert min(losses) < 0.8 * losses[0]
     assert trained.best_step == steps[int(np.argmin(losses))]
     assert not trained.model.training
+    assert trained.judge() == pytest.approx(min(losses), rel=1e-5)
 
 
 def test_the_trained_model_follows_the_text(trained, sets):
     """Another text's tokens must fit the frames worse."""
     held_out = sets[1]
-    x = trained.scaler.apply_to(torch.from_numpy(held_out.frames.astype(np.float32))).transpose(1, 2)
     rows = np.arange(len(held_out.owner))
-    tokens, mask = train_module._text_batch(held_out, rows, torch.device("cpu"))
+    tokens, mask = held_out.text.batch(rows)
     noise = torch.randn(len(rows), DIM, T, generator=torch.Generator().manual_seed(0))
-    x0, t = x[held_out.owner], torch.full((len(rows),), 900)
+    x0, t = scaled_latents(trained.scaler, held_out.frames)[held_out.owner], torch.full((len(rows),), 900)
     other = torch.roll(torch.arange(len(rows)), 7)
     with torch.no_grad():
         own, swapped = (
-            float(train_module._loss(trained.model, x0, t, noise, tokens[i], mask[i], NoiseSchedule()))
+            float(diffusion_loss(trained.model, x0, t, noise, tokens[i], mask[i], NoiseSchedule()))
             for i in (torch.arange(len(rows)), other)
         )
     assert own < swapped
@@ -126,68 +136,10 @@ def state(result):
 
 def test_the_same_seed_gives_the_same_weights(sets):
     short = replace(CONFIG, steps=6, evaluate_every=3)
-    one, two, other = (train(*sets, MODEL, c) for c in (short, short, replace(short, seed=1)))
+    one, two, other = (train(*sets, BUILD, c) for c in (short, short, replace(short, seed=1)))
     assert all(torch.equal(value, state(two)[name]) for name, value in state(one).items())
     assert one.history == two.history
     assert any(not torch.equal(value, state(other)[name]) for name, value in state(one).items())
-
-
-@pytest.fixture
-def scripted(monkeypatch):
-    """Validation losses by script; the weights that were judged, in order."""
-    judged = []
-
-    def script(*losses):
-        left = iter(losses)
-
-        def judge(model, state, *rest):
-            judged.append({name: value.clone() for name, value in state.items()})
-            return next(left)
-
-        monkeypatch.setattr(train_module, "_validation_loss", judge)
-        return judged
-
-    return script
-
-
-def test_early_stopping_keeps_the_best_step(sets, scripted):
-    judged = scripted(3.0, 1.0, 2.0, 2.0, 2.0, 0.5)
-    result = train(*sets, MODEL, replace(CONFIG, steps=12, evaluate_every=2, patience=3))
-    assert result.best_step == 4
-    assert [step for step, _ in result.history] == [2, 4, 6, 8, 10]  # three without a better one, and no sixth
-    assert all(torch.equal(value, judged[1][name]) for name, value in state(result).items())
-    assert any(not torch.equal(value, judged[-1][name]) for name, value in state(result).items())
-
-
-def test_the_last_step_is_judged_too(sets, scripted):
-    scripted(3.0, 1.0)
-    result = train(*sets, MODEL, replace(CONFIG, steps=3, evaluate_every=2))
-    assert [step for step, _ in result.history] == [2, 3]
-    assert result.best_step == 3
-
-
-def test_what_is_judged_are_averaged_weights():
-    model = GDRUNet(MODEL)
-    ema = train_module._Ema(model, decay=0.5)
-    name = next(n for n, v in model.state_dict().items() if v.is_floating_point())
-    start = model.state_dict()[name].clone()
-    with torch.no_grad():
-        model.state_dict()[name].add_(1.0)
-    ema.update(model, step=0)  # the ramp: (1 + 0) / (10 + 0)
-    torch.testing.assert_close(ema.state[name], start + 0.9)
-    ema.update(model, step=1000)  # the decay asked for
-    torch.testing.assert_close(ema.state[name], start + 0.95)
-
-
-def test_judging_leaves_the_weights_as_they_were(sets):
-    model = GDRUNet(MODEL).train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    averaged = {name: value + 0.1 for name, value in before.items()}
-    frames = torch.from_numpy(sets[1].frames.astype(np.float32)).transpose(1, 2)
-    losses = [train_module._validation_loss(model, averaged, sets[1], frames, NoiseSchedule()) for _ in range(2)]
-    assert losses[0] == losses[1]
-    assert model.training
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize(("dropout", "moved"), [(0.0, False), (0.5, True)])
@@ -195,36 +147,73 @@ def test_text_dropout_trains_the_null_text(sets, dropout, moved):
     torch.manual_seed(0)
     start = GDRUNet(MODEL).null_context(1)[0].detach()
     config = replace(CONFIG, steps=5, evaluate_every=5, text_dropout=dropout, weight_decay=0.0)
-    null = train(*sets, MODEL, config).model.null_context(1)[0].detach()
+    null = train(*sets, BUILD, config).model.null_context(1)[0].detach()
     assert torch.equal(null, start) is not moved
 
 
 def test_progress_is_told(sets):
     told = []
-    train(*sets, MODEL, replace(CONFIG, steps=4, evaluate_every=2), lambda *what: told.append(what))
+    train(*sets, BUILD, replace(CONFIG, steps=4, evaluate_every=2), lambda *what: told.append(what))
     assert [at for at, _, _ in told] == [1, 2, 3, 4]
-    assert "validation" in told[-1][2]
+
+
+# --- the ablation -----------------------------------------------------------------------------------------------------
+
+
+def test_the_time_mean_is_one_frame(sets):
+    one = with_frames(sets[0], 1)
+    assert one.frames.shape == (40, 1, DIM)
+    np.testing.assert_allclose(one.frames[:, 0], sets[0].frames.astype(np.float64).mean(1), atol=1e-6)
+    assert with_frames(sets[0], None) is with_frames(sets[0], T) is sets[0]
+    with pytest.raises(UserError, match="frames: the latents have 8, so choose 8, or 1"):
+        with_frames(sets[0], 4)
+
+
+def test_sizes_follow_the_data(sets):
+    config = fitting_config(SMALL, with_frames(pooled(sets[0]), 1), "epsilon", "pooled")
+    assert (config.in_channels, config.context_dim, config.factors) == (DIM, WIDTH, (1, 1, 1))
+    assert (config.prediction, config.null_length) == ("epsilon", 1)
+    assert (
+        replace(config, in_channels=128, context_dim=256, factors=(2, 2, 2), prediction="x0", null_length=16) == SMALL
+    )
+    assert fitting_config(MINI, sets[0], "x0", "tokens").factors == MINI.factors
+
+
+def test_the_small_config_is_less_than_half_of_mini():
+    small, mini = (sum(p.numel() for p in GDRUNet(NAMED[name]).parameters()) for name in ("small", "mini"))
+    assert 6e5 < small < 8e5
+    assert small < 0.5 * mini
+
+
+@pytest.mark.parametrize("prediction", ["x0", "epsilon"])
+@pytest.mark.parametrize("frames", [T, 1])
+@pytest.mark.parametrize("condition", ["tokens", "pooled"])
+def test_every_cell_of_the_ablation_learns(sets, prediction, frames, condition):
+    pairs = [with_frames(each if condition == "tokens" else pooled(each), frames) for each in sets]
+    config = fitting_config(MODEL, pairs[0], prediction, condition)
+    result = train(*pairs, partial(GDRUNet, config), replace(CONFIG, steps=40))
+    losses = [loss for _, loss in result.history]
+    # Without any knowledge the loss is 1 for either target: noise and latents have unit power.
+    assert min(losses) < 0.95
+    assert min(losses) < 0.95 * losses[0]
+    assert result.model.prediction == prediction
 
 
 # --- what is stored ---------------------------------------------------------------------------------------------------
 
 
-def test_a_saved_model_comes_back(trained, tmp_path):
-    from gdr.latents import LatentScaler
-
-    save_model(trained, tmp_path / "model.safetensors", dtype=torch.float32)
-    with safe_open(tmp_path / "model.safetensors", framework="pt") as stored:
-        config = UNetConfig.from_dict(json.loads(stored.metadata()["config"]))
-        assert config == MODEL
-        names = set(stored.keys())
-        weights = {n.removeprefix("unet."): stored.get_tensor(n) for n in names if n.startswith("unet.")}
-        scale = {n.removeprefix("scaler."): stored.get_tensor(n) for n in names if n.startswith("scaler.")}
-        scaler = LatentScaler(DIM, stored.metadata()["latent_norm"])
-    assert names == {f"unet.{n}" for n in weights} | {f"scaler.{n}" for n in scale}
-    scaler.load_state_dict(scale)
-    assert torch.equal(scaler.gain, trained.scaler.gain)
+def test_a_saved_model_comes_back(trained, sets, tmp_path):
+    file = tmp_path / "model.safetensors"
+    save_model(file, trained.model, trained.scaler, describe(MODEL, sets[0], "tokens", "toy"), precision="float32")
+    back = load_model(file)
+    config = UNetConfig.from_dict(json.loads(back.metadata["config"]))
+    assert config == MODEL
+    assert {key: back.metadata[key] for key in ("frames", "condition", "text")} == {
+        "frames": "8", "condition": "tokens", "text": "toy",
+    }  # fmt: skip
+    assert torch.equal(back.scaler.gain, trained.scaler.gain)
     model = GDRUNet(config)
-    model.load_state_dict(weights)
+    model.load_state_dict(back.state)
     model.eval()
     x, t = torch.randn(2, DIM, T), torch.tensor([10, 900])
     tokens, mask = torch.randn(2, 3, WIDTH), torch.ones(2, 3, dtype=torch.bool)
@@ -232,13 +221,64 @@ def test_a_saved_model_comes_back(trained, tmp_path):
         assert torch.equal(model(x, t, tokens, mask), trained.model(x, t, tokens, mask))
 
 
-def test_half_precision_is_close(trained, tmp_path):
-    save_model(trained, tmp_path / "half.safetensors")
-    with safe_open(tmp_path / "half.safetensors", framework="pt") as stored:
-        for name, value in trained.model.state_dict().items():
-            kept = stored.get_tensor(f"unet.{name}").float()
-            assert F.cosine_similarity(kept.flatten(), value.float().flatten(), dim=0) > 0.999 or not value.any()
-        assert stored.get_tensor("scaler.gain").dtype == torch.float32
+@pytest.fixture
+def build(tmp_path, sets, monkeypatch):
+    """A build whose pairs are those made here."""
+
+    def read(context, encoder, split, *, text=None, condition="tokens"):
+        pairs = sets[0] if split == "pc-train" else sets[1]
+        return pairs if condition == "tokens" else pooled(pairs)
+
+    monkeypatch.setattr(train_module, "read_pairs", read)
+    monkeypatch.setitem(NAMED, "toy", MODEL)
+    return BuildContext("gdr-toy", tmp_path, tmp_path, 1, "cpu", lambda *what: None)
+
+
+def part(build, **options):
+    keys = {"steps": 20, "batch_size": 16, "learning_rate": 3e-3, "warmup": 5, "evaluate_every": 10, "ema": 0.9}
+    return make_part(
+        build, encoder="mini-toy", train="pc-train", validation="pc-validation", model="toy", config=keys, **options
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"prediction": "epsilon", "frames": 1, "condition": "pooled"}])
+def test_a_part_says_what_it_is_and_what_storing_costs(build, options):
+    made = part(build, **options)
+    assert made["files"] == ["gdr-toy.safetensors"]
+    info = made["info"]
+    assert info["validation_loss_stored"] == pytest.approx(info["validation_loss"], rel=0.02)
+    assert info["best_step"] in (10, 20)
+    assert info["seconds_training"] > 0
+    metadata = load_model(build.bundle_file("gdr-toy.safetensors")).metadata
+    config = json.loads(metadata["config"])
+    assert info["parameters"] == sum(p.numel() for p in GDRUNet(UNetConfig.from_dict(config)).parameters())
+    assert metadata["frames"] == str(options.get("frames", T))
+    assert metadata["condition"] == options.get("condition", "tokens")
+    assert metadata["text"] == "mini-toy"
+    assert config["prediction"] == options.get("prediction", "x0")
+
+
+def test_what_is_judged_as_stored_is_what_was_stored(build, monkeypatch):
+    """With weights that come back damaged, the second figure must show it."""
+    whole = train_module.load_model
+
+    def damaged(file):
+        stored = whole(file)
+        return stored._replace(state={name: value * 0.5 for name, value in stored.state.items()})
+
+    monkeypatch.setattr(train_module, "load_model", damaged)
+    info = part(build)["info"]
+    assert abs(info["validation_loss_stored"] - info["validation_loss"]) > 0.05 * info["validation_loss"]
+
+
+def test_another_text_encoder_is_named_in_the_file(build):
+    part(build, text="minilm")
+    assert load_model(build.bundle_file("gdr-toy.safetensors")).metadata["text"] == "minilm"
+
+
+def test_a_config_that_does_not_exist_is_named(build):
+    with pytest.raises(UserError, match="model: no config 'huge'"):
+        make_part(build, encoder="e", train="pc-train", validation="pc-validation", model="huge", config={})
 
 
 # --- gdr train CONFIG -------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,3 +150,50 @@ def test_bad_input_is_named() -> None:
         c.overlap_at_k([[0, 1]], [[0]])
     with pytest.raises(ValueError, match="as many removals"):
         c.frontier_area([0.0, 1.0], [1.0])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_gained_and_removed_by_loop(rng: np.random.Generator, shared: bool) -> None:
+    before, after = (np.stack([rng.permutation(40)[:10] for _ in range(8)]) for _ in range(2))
+    holds = rng.random(40) < 0.3 if shared else rng.random((8, 40)) < 0.3
+    rows = [holds] * 8 if shared else list(holds)
+    loop = np.array([
+        sum(h[j] for j in a) / 10 - sum(h[j] for j in b) / 10 for a, b, h in zip(after, before, rows, strict=True)
+    ])  # fmt: skip
+    np.testing.assert_allclose(c.gained_at_k(before, after, holds), loop)
+    np.testing.assert_allclose(c.removal_at_k(before, after, holds), -loop)
+    # What is gained of a value is lost of its opposite, and what changes nothing gains nothing.
+    np.testing.assert_allclose(c.gained_at_k(before, after, ~holds), -loop)
+    np.testing.assert_array_equal(c.gained_at_k(before, rng.permuted(before, axis=1), holds), 0.0)
+    np.testing.assert_allclose(c.gained_at_k(after, before, holds), -loop)
+    assert (loop <= 1 - c.share_at_k(before, holds) + 1e-12).all()
+
+
+def test_gain_of_a_constant_list_is_chance_minus_before(rng: np.random.Generator) -> None:
+    holds = rng.random(2000) < 0.25
+    before = np.stack([rng.choice(2000, 10, replace=False) for _ in range(400)])
+    after = np.stack([rng.choice(2000, 10, replace=False) for _ in range(400)])
+    assert abs(c.gained_at_k(before, after, holds).mean()) < 4 * np.sqrt(2 * 0.25 * 0.75 / 4000)
+
+
+@pytest.mark.parametrize("measure", [c.gained_at_k, c.removal_at_k])
+def test_gained_and_removed_bad_input(measure: Callable[..., np.ndarray]) -> None:
+    with pytest.raises(ValueError, match=r"lists of shape \(1, 2\) and \(1, 1\) cannot be compared"):
+        measure([[0, 1]], [[0]], np.ones(3, bool))
+    with pytest.raises(ValueError, match=r"outside the gallery of 3"):
+        measure([[0, 1]], [[0, 3]], np.ones(3, bool))
+    with pytest.raises(ValueError, match=r"holds has shape \(2, 3\)"):
+        measure([[0, 1]], [[0, 1]], np.ones((2, 3), bool))
+
+
+def test_twin_wins_by_hand():
+    queries = [[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.0]]
+    having = [[0.0, 1.0], [3.0, 0.1], [1.0, 0.0], [1.0, 0.0]]
+    without = [[1.0, 0.2], [0.0, 1.0], [0.0, 1.0], [np.nan, np.nan]]
+    np.testing.assert_array_equal(c.twin_wins(queries, having, without), [1.0, 0.0, 0.5, np.nan])
+
+
+def test_twin_wins_of_a_query_that_does_not_care_are_at_chance():
+    rng = np.random.default_rng(0)
+    won = c.twin_wins(rng.normal(size=(2000, 8)), rng.normal(size=(2000, 8)), rng.normal(size=(2000, 8)))
+    assert 0.46 < won.mean() < 0.54

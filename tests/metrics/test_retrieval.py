@@ -1,14 +1,16 @@
-"""Ranks and what is read from them, against scipy, trec_eval, sorting, and hand numbers."""
+"""Ranks, against scipy, sorting and hand numbers, whatever the tiles; what is read from them is in test_readouts.py."""
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
-import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
+from bench.metrics import _scores
 from bench.metrics import retrieval as r
 
 METHODS = {"mid": "average", "min": "min", "max": "max"}
@@ -60,6 +62,11 @@ def test_near_ties_are_decided_in_float64() -> None:
     gallery = np.array([[1.0, 0.0], [1.0, 1e-12]])
     ranks = r.relevant_ranks([[1.0, 1.0], [1.0, -1.0]], gallery, [0, 0])
     np.testing.assert_array_equal(ranks, [2.0, 1.0])
+
+
+def test_rows_that_differ_beyond_any_rounded_sum_are_kept_apart() -> None:
+    gallery = np.array([[1.0, 0.0], [1.0, 1e-30], [1.0, -1e-30]])
+    np.testing.assert_array_equal(r.relevant_ranks([[0.0, 1.0]] * 3, gallery, [0, 1, 2]), [2.0, 1.0, 3.0])
 
 
 def test_rows_are_used_as_given(rng: np.random.Generator) -> None:
@@ -126,34 +133,6 @@ def test_expected_rank_of_shuffled_ties(rng: np.random.Generator) -> None:
     assert r.relevant_ranks_from_scores(scores[None], [relevant])[0] == pytest.approx(np.mean(drawn), abs=0.08)
 
 
-def test_trec_eval_agrees(rng: np.random.Generator) -> None:
-    scores = np.stack([rng.permutation(30) for _ in range(25)]) - 15.0
-    relevant = rng.integers(0, 30, 25)
-    qrel = {f"q{i}": {f"d{g}": 1} for i, g in enumerate(relevant)}
-    run = {f"q{i}": {f"d{j}": float(s) for j, s in enumerate(row)} for i, row in enumerate(scores)}
-    found = pytrec_eval.RelevanceEvaluator(qrel, {"recip_rank", "success_5"}).evaluate(run)
-    ranks = r.relevant_ranks_from_scores(scores, relevant)
-    mrr, recall = (np.mean([100 * v[m] for v in found.values()]) for m in ("recip_rank", "success_5"))
-    assert r.mean_reciprocal_rank(ranks) == pytest.approx(mrr)
-    assert r.recall_at_k(ranks, 5) == pytest.approx(recall)
-
-
-def test_hand_numbers() -> None:
-    ranks = [1, 2, 10, 10.5]
-    assert r.recall_at_k(ranks, 10) == 75.0
-    assert r.median_rank(ranks) == 6.0
-    assert r.normalized_median_rank(ranks, 200) == 3.0
-    assert r.mean_reciprocal_rank([1, 2, 4]) == pytest.approx(100 * 7 / 12)
-    assert r.oracle_normalised(20.0, 10.0, 10.0) != r.oracle_normalised(20.0, 10.0, 10.0)  # NaN: no room above chance
-    np.testing.assert_allclose(r.oracle_normalised([10.0, 60.0], 10.0, 60.0), [0.0, 100.0])
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 49))
-def test_recall_grows_with_k(ranks: list[int], k: int) -> None:
-    assert r.recall_at_k(ranks, k) <= r.recall_at_k(ranks, k + 1) <= r.recall_at_k(ranks, 50) == 100.0
-
-
 @pytest.mark.parametrize("memory_mb", [0, 256])
 def test_top_k_equals_sorting_in_float64(rng: np.random.Generator, memory_mb: int) -> None:
     queries, gallery = unit(rng, 33, 19), np.repeat(unit(rng, 40, 19), 2, axis=0)
@@ -174,6 +153,131 @@ def test_top_k_and_ranks_agree(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(hit, r.relevant_ranks(queries, gallery, relevant) <= 5)
 
 
+def exact_scores(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Float64 scores, each from its two rows alone, so that equal rows have equal scores."""
+    q, g = np.asarray(queries, np.float64), np.asarray(gallery, np.float64)
+    return np.stack([(row * g).sum(1) for row in q])
+
+
+@pytest.mark.parametrize("ties", METHODS)
+@pytest.mark.parametrize("tile", [((16, 64), 5), ((1, 1), 1), ((37, 19), 128)])
+def test_tiles_of_any_shape_give_the_same_ranks(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, tile: tuple[tuple[int, int], int], ties: str
+) -> None:
+    queries, gallery = unit(rng, 60, 9), np.repeat(unit(rng, 50, 9), 2, axis=0)
+    relevant = [rng.choice(100, n, replace=False) for n in rng.integers(1, 5, 60)]
+    scores = exact_scores(queries, gallery)
+    monkeypatch.setattr(_scores, "TILE", tile[0])
+    monkeypatch.setattr(_scores, "STRIP", tile[1])
+    expected = r.relevant_ranks_from_scores(scores, relevant, ties=ties)
+    np.testing.assert_array_equal(r.relevant_ranks(queries, gallery, relevant, ties=ties), expected)
+    every = r.relevant_ranks_all(queries, gallery, relevant, ties=ties)
+    for mine, slow in zip(every, r.relevant_ranks_all_from_scores(scores, relevant, ties=ties), strict=True):
+        np.testing.assert_array_equal(mine, slow)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(r.top_k(queries, gallery, 7), order)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e-7, 1e-5])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_collapsed_vectors_are_ranked_in_float64(rng: np.random.Generator, spread: float, copies: int) -> None:
+    # All scores of a query lie within float32's rounding of each other.
+    gallery = np.repeat(np.ones(33) + spread * rng.normal(size=(90, 33)), copies, axis=0)
+    queries = rng.normal(size=(40, 33))
+    relevant = rng.integers(0, len(gallery), 40)
+    scores = exact_scores(queries, gallery)
+    for ties in METHODS:
+        ranks = r.relevant_ranks(queries, gallery, relevant, ties=ties)
+        np.testing.assert_array_equal(ranks, slow_ranks(scores, relevant, ties))
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :9]
+    np.testing.assert_array_equal(r.top_k(queries, gallery, 9), expected)
+
+
+def test_top_k_of_many_candidates_is_that_of_few(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, gallery = rng.integers(-1, 2, (50, 4)), rng.integers(-1, 2, (80, 4))
+    expected = r.top_k(queries, gallery, 6)
+    monkeypatch.setattr(r, "BYTES_PER_CANDIDATE", 2**28 // 10)
+    np.testing.assert_array_equal(r.top_k(queries, gallery, 6), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
+def test_any_type_of_number(rng: np.random.Generator, dtype: type) -> None:
+    queries, gallery = (rng.integers(-4, 5, (n, 6)).astype(dtype) for n in (30, 70))
+    relevant = rng.integers(0, 70, 30)
+    expected = slow_ranks(exact_scores(queries, gallery), relevant, "mid")
+    np.testing.assert_array_equal(r.relevant_ranks(queries, gallery, relevant), expected)
+    np.testing.assert_array_equal(r.relevant_ranks(np.asfortranarray(queries), gallery[::-1], 69 - relevant), expected)
+
+
+@pytest.mark.parametrize(
+    ("q_power", "g_power"), [(-900, 0), (0, -900), (500, 500), (120, 120), (-90, 200), (-500, 900)]
+)
+def test_scaling_by_powers_of_two_changes_nothing(rng: np.random.Generator, q_power: int, g_power: int) -> None:
+    # Beyond float32's range, and its square, in both directions.
+    queries, gallery = rng.normal(size=(30, 7)), np.repeat(rng.normal(size=(40, 7)), 2, axis=0)
+    relevant = rng.integers(0, 80, 30)
+    scaled = np.ldexp(queries, q_power), np.ldexp(gallery, g_power)
+    np.testing.assert_array_equal(r.relevant_ranks(*scaled, relevant), r.relevant_ranks(queries, gallery, relevant))
+    np.testing.assert_array_equal(r.top_k(*scaled, 5), r.top_k(queries, gallery, 5))
+
+
+def test_float32_vectors_at_the_ends_of_the_range(rng: np.random.Generator) -> None:
+    queries, gallery = unit(rng, 30, 7), unit(rng, 60, 7)
+    relevant = rng.integers(0, 60, 30)
+    expected = r.relevant_ranks(queries, gallery, relevant)
+    for power in (-110, 126):
+        large = np.ldexp(queries, power), np.ldexp(gallery, power)
+        assert large[0].dtype == np.float32
+        scores = exact_scores(*large)
+        np.testing.assert_array_equal(r.relevant_ranks(*large, relevant), slow_ranks(scores, relevant, "mid"))
+    # One long row must not hide the differences among the others.
+    longer = np.concatenate([gallery, np.float32(1e30) * unit(rng, 1, 7)])
+    extra = exact_scores(queries, longer)[:, -1] > 0
+    np.testing.assert_array_equal(r.relevant_ranks(queries, longer, relevant), expected + extra)
+
+
+def test_a_query_of_zeros_ties_with_everything() -> None:
+    np.testing.assert_array_equal(r.relevant_ranks(np.zeros((2, 3)), np.eye(3), [0, 2]), 2.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_ranks_from_vectors_and_from_scores_agree(data: st.DataObject) -> None:
+    d, n = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))
+    number = st.floats(-1e3, 1e3, width=32, allow_subnormal=False)
+    rows = st.lists(number, min_size=d, max_size=d)
+    gallery = np.array(data.draw(st.lists(rows, min_size=n, max_size=n)))
+    queries = np.array(data.draw(st.lists(rows, min_size=1, max_size=5)))
+    relevant = [data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=n)) for _ in queries]
+    ties = data.draw(st.sampled_from(sorted(METHODS)))
+    expected = r.relevant_ranks_from_scores(exact_scores(queries, gallery), relevant, ties=ties)
+    np.testing.assert_array_equal(r.relevant_ranks(queries, gallery, relevant, ties=ties), expected)
+
+
+@pytest.mark.parametrize("collapsed", [False, True])
+@pytest.mark.parametrize("call", ["ranks", "ranks_all", "top_k"])
+def test_memory_stays_within_the_budget(rng: np.random.Generator, call: str, collapsed: bool) -> None:
+    queries, gallery = unit(rng, 600, 16), unit(rng, 40_000, 16)
+    if collapsed:
+        queries, gallery = np.ones((40, 16), np.float32), np.ones_like(gallery)
+    relevant = rng.integers(0, 40_000, (len(queries), 2))
+    calls = {
+        "ranks": lambda: r.relevant_ranks(queries, gallery, relevant[:, 0], memory_mb=24),
+        "ranks_all": lambda: r.relevant_ranks_all(queries, gallery, relevant, memory_mb=24),
+        "top_k": lambda: r.top_k(queries, gallery, 3, memory_mb=24),
+    }
+    tracemalloc.start()
+    try:
+        found = calls[call]()
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
+    # The matrix of scores alone is 92 MiB; of all ties, listing the pairs would take as much.
+    assert peak < 32
+    if collapsed:
+        np.testing.assert_array_equal(found, [[0, 1, 2]] * 40 if call == "top_k" else np.full_like(found, 20_000.5))
+
+
 def test_one_item_and_no_query() -> None:
     np.testing.assert_array_equal(r.relevant_ranks([[0.0, 0.0]], [[3.0, 4.0]], [0]), [1.0])
     assert r.relevant_ranks(np.empty((0, 2)), [[1.0, 0.0]], []).shape == (0,)
@@ -189,7 +293,9 @@ def test_one_item_and_no_query() -> None:
         ([1.0, 0.0], [[1.0, 0.0]], [0], "2 axes"),
         ([[1.0, 0.0]], [[1.0, 0.0]], [1], r"relevant\[0\] names item 1"),
         ([[1.0, 0.0]], [[1.0, 0.0]], [-1], r"relevant\[0\] names item -1"),
-        ([[1.0, 0.0]], [[1.0, 0.0]], [[]], r"relevant\[0\] is empty"),
+        ([[1e200, 0.0]], [[1e200, 0.0]], [0], "overflow"),
+        ([[1.7e308, 1.7e308]], [[1.0, 0.0]], [0], "queries has rows whose length"),
+        ([[1.0, 0.0]], [[1.0, 0.0]], [True], "bool values"),
         ([[1.0, 0.0]], [[1.0, 0.0]], [0, 0], "relevant has 2 entries"),
         ([[1.0, 0.0]], [[1.0, 0.0]], [0.0], "integers"),
     ],
@@ -208,8 +314,6 @@ def test_bad_calls_are_named() -> None:
         r.top_k([[1.0]], [[1.0], [2.0]], 3)
     with pytest.raises(ValueError, match="no ranks"):
         r.recall_at_k([], 5)
-    with pytest.raises(ValueError, match="start at 1"):
-        r.median_rank([0, 1])
     with pytest.raises(ValueError, match="gallery of 5"):
         r.normalized_median_rank([9], 5)
     with pytest.raises(ValueError, match="same queries"):

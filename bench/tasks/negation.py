@@ -1,102 +1,27 @@
-"""The two kinds of experiment: retrieval (every caption asks for its track) and negation (a caption and a negative)."""
+"""Negation: pairs of a caption and a negative; a modifier takes the negated value out of the results."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.datasets.predicates import Predicate
+from bench.datasets.gmcaps.twins import where_key
 from bench.gallery import Gallery, query_vectors
 from bench.metrics.control import kept_at_k, oracle_kept_at_k
-from bench.metrics.frechet import FrechetReference
-from bench.metrics.measured import Measured
+from bench.metrics.measured import Lazy, Measured, Spread
 from bench.pairs import FAMILY, Negative, PairSet, choose_pairs, negated_mask
-from bench.protocols import Dataset, Edit, Sampling, Space
+from bench.protocols import Dataset, Edit, Sampling
 from bench.queries import QueryContext, QuerySource
+from bench.tasks._truth import TruthMasks
+from bench.tasks.common import TOP, SpreadSettings, Twins, floors, with_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NegationTask", "RetrievalTask", "Spread", "TruthMasks", "oracle_mid_ranks"]
-
-TOP = 10
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Where the spread of samples (MICS, MINVS) is measured: how many queries, with how many samples."""
-
-    samples: int = 10
-    queries: int = 40
-
-
-class TruthMasks:
-    """Which tracks satisfy a statement: each distinct predicate is evaluated once."""
-
-    def __init__(self, truth: pd.DataFrame) -> None:
-        self.truth = truth
-        self._known: dict[str, np.ndarray] = {}
-
-    def __call__(self, statement: dict[str, Any]) -> np.ndarray:
-        key = json.dumps(statement, sort_keys=True)
-        if key not in self._known:
-            self._known[key] = Predicate.parse(statement).holds(self.truth)
-        return self._known[key]
-
-
-def oracle_mid_ranks(stated: Sequence[Sequence[dict[str, Any]]], relevant: np.ndarray, masks: TruthMasks) -> np.ndarray:
-    """Rank that an oracle gives each target: by the number of stated attributes a track satisfies, ties mid-rank."""
-    ranks = np.empty(len(stated))
-    for row, statements in enumerate(stated):
-        score = np.sum([masks(s) for s in statements], axis=0) if statements else np.zeros(len(masks.truth))
-        own = score[relevant[row]]
-        ranks[row] = 1 + (score > own).sum() + 0.5 * ((score == own).sum() - 1)
-    return ranks
-
-
-class RetrievalTask:
-    """Every caption (or the first `queries` of a fixed order) asks for its own track."""
-
-    def __init__(
-        self, dataset: Dataset, gallery: Gallery, source: QuerySource, sampling: Sampling, queries: int
-    ) -> None:
-        self.dataset, self.gallery, self.source, self.sampling = dataset, gallery, source, sampling
-        total = len(dataset.captions)
-        # A fixed choice, the same for every retriever and seed; paired across datasets with the same tracks.
-        rows = np.sort(np.random.default_rng(0).permutation(total)[:queries]) if queries < total else np.arange(total)
-        self.captions = dataset.captions.iloc[rows].reset_index(drop=True)
-        index = dataset.track_index()
-        self.relevant = np.array([index[t] for t in self.captions["track_id"]])
-
-    @cached_property
-    def labels(self) -> pd.DataFrame:
-        frame = self.captions[["caption_id", "track_id"]].rename(columns={"caption_id": "query_id"})
-        return frame.assign(cluster_id=frame["track_id"]).rename(columns={"track_id": "relevant_id"})
-
-    @cached_property
-    def oracle_ranks(self) -> np.ndarray | None:
-        if self.dataset.truth is None:
-            return None
-        return oracle_mid_ranks(list(self.captions["stated"]), self.relevant, TruthMasks(self.dataset.truth))
-
-    def measure(self, modifier: Any, strength: float | None, guidance: float | None) -> Measured:
-        """Query with the captions as they are."""
-        sampling = self.sampling if guidance is None else replace(self.sampling, guidance=guidance)
-        latents = self.source.query(list(self.captions["text"]), sampling)
-        vectors = query_vectors(latents)
-        return Measured(
-            latents=latents,
-            vectors=vectors,
-            ranks=self.gallery.ranks(vectors, self.relevant),
-            n_gallery=len(self.gallery.track_ids),
-            top=self.gallery.top(vectors, TOP),
-            oracle_ranks=self.oracle_ranks,
-        )
+__all__ = ["NegationTask"]
 
 
 class NegationTask:
@@ -110,9 +35,10 @@ class NegationTask:
         negatives: Sequence[Negative],
         pairs: PairSet,
         sampling: Sampling,
-        spread: Spread,
-        jam: np.ndarray,
+        spread: SpreadSettings,
+        references: Lazy,
         modifiers: Any,
+        twins: Twins | None = None,
     ) -> None:
         assert dataset.truth is not None
         self.dataset, self.gallery, self.negatives, self.pairs, self.spread = dataset, gallery, negatives, pairs, spread
@@ -122,7 +48,8 @@ class NegationTask:
         index = dataset.track_index()
         self.relevant = np.array([index[t] for t in self.captions["track_id"]])
         self.masks = TruthMasks(dataset.truth)
-        self._jam = jam
+        self.references = references
+        self._twins = twins
 
     @staticmethod
     def choose(
@@ -176,33 +103,39 @@ class NegationTask:
         return oracle_kept_at_k(self._stated, self.negated, TOP)
 
     @cached_property
-    def targets(self) -> dict[str, np.ndarray]:
+    def targets(self) -> Lazy:
         """What CLAP scores compare with (Table 6's rows)."""
         negatives = [edit.text for edit in self.context.edits]
-        unit = self.gallery.unit.astype(np.float64)
-        return {
-            "ZA+": self.gallery.raw[self.relevant],
-            "gen+": self.context.query(self.context.prompts).mean(1),
-            "ZT+": self.context.text(self.context.prompts),
-            "gen-": self.context.query(negatives).mean(1),
-            "ZT-": self.context.text(negatives),
-            "ZA-": np.stack([unit[mask].mean(0) for mask in self.negated]),
+        makers = {
+            "ZA+": lambda: self.gallery.raw[self.relevant],
+            "gen+": lambda: self.context.query(self.context.prompts).mean(1),
+            "ZT+": lambda: self.context.text(self.context.prompts),
+            "gen-": lambda: self.context.query(negatives).mean(1),
+            "ZT-": lambda: self.context.text(negatives),
+            "ZA-": self._mean_negated,
         }
+        return with_text(makers, self.context.source.space)
+
+    def _mean_negated(self) -> np.ndarray:
+        unit = self.gallery.unit.astype(np.float64)
+        return np.stack([unit[mask].mean(0) for mask in self.negated])
 
     @cached_property
-    def references(self) -> dict[str, FrechetReference]:
-        unit = self._jam / np.linalg.norm(self._jam, axis=1, keepdims=True)
-        return {"jam": FrechetReference.fit(self._jam), "jam:unit": FrechetReference.fit(unit)}
+    def twins(self) -> np.ndarray | None:
+        """(n, d) the twin of each target that has the negated value; NaN where the target lacks it or has no twin."""
+        if self._twins is None:
+            return None
+        keys = [where_key(n.where) for n in self.negatives]
+        out = np.full((len(self.relevant), self.gallery.raw.shape[1]), np.nan)
+        for row, (track, number) in enumerate(zip(self.captions["track_id"], self.pairs.negative, strict=True)):
+            if self.pairs.has[row]:
+                out[row] = self._twins.find(track, keys[number])
+        return out
 
     @cached_property
     def floors(self) -> dict[str, float]:
-        """Fréchet distance of the pairs' real target tracks to JAM, at the same n: what real music scores."""
-        raw = self.gallery.raw[self.relevant].astype(np.float64)
-        unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
-        return {
-            "FAD(jam)": float(self.references["jam"].distance(raw)),
-            "FADunit(jam)": float(self.references["jam:unit"].distance(unit)),
-        }
+        """Fréchet distance of the pairs' own target tracks to each reference: what real music scores at this n."""
+        return floors(self.gallery.raw[self.relevant], self.references)
 
     @cached_property
     def spread_rows(self) -> np.ndarray:
@@ -223,7 +156,9 @@ class NegationTask:
         default = self.context.sampling.guidance
         before = default if modifier is None else modifier.guidance_before(strength, default)
         top = self.gallery.top(vectors, TOP)
-        spread = latents_of(self.context.subset(self.spread_rows, self.spread.samples)) if with_spread else None
+        spread = Spread(
+            self.spread_rows, lambda: latents_of(self.context.subset(self.spread_rows, self.spread.samples))
+        )
         return Measured(
             latents=latents,
             vectors=vectors,
@@ -233,12 +168,14 @@ class NegationTask:
             lacks=~self.pairs.has,
             targets=self.targets,
             negated=self.negated,
+            gallery=self.gallery.raw,
+            deterministic=self.context.source.retriever.deterministic,
+            twins=self.twins,
             before_top=self._top_at(before),
             kept=self._kept(top),
             references=self.references,
-            diversity_rows=self.spread_rows if with_spread else None,
-            diversity=spread,
-            why_no_diversity="measured at the primary strength only",
+            spread=spread if with_spread else None,
+            why_no_spread="measured at the primary strength only",
         )
 
     def _kept(self, top: np.ndarray) -> np.ndarray:
@@ -249,11 +186,3 @@ class NegationTask:
     def _top_at(self, guidance: float) -> np.ndarray:
         latents = self.context.query(self.context.prompts, guidance)
         return self.gallery.top(query_vectors(latents), TOP)
-
-
-def gallery_of(dataset: Dataset, source: Any, space: Space) -> Gallery:
-    """The gallery of a dataset in a space; tracks and latents must agree in number."""
-    raw = space.pooled(source.gallery)[: len(dataset.track_ids)]
-    if len(raw) != len(dataset.track_ids):
-        raise ValueError(f"{len(dataset.track_ids)} tracks in {dataset.name}, but {len(raw)} latents in {space.name}")
-    return Gallery(dataset.track_ids, raw)

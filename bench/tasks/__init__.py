@@ -1,0 +1,22 @@
+"""The kinds of experiment: retrieval, negation (a caption and a negative), editing (a caption and a refinement)."""
+
+from bench.tasks._truth import TruthMasks, oracle_mid_ranks
+from bench.tasks.common import (
+    TOP,
+    Reference,
+    SpreadSettings,
+    TrueTracks,
+    Twins,
+    gallery_of,
+    references_of,
+    true_tracks,
+    twins_of,
+)
+from bench.tasks.editing import EditTask
+from bench.tasks.negation import NegationTask
+from bench.tasks.retrieval import RetrievalTask
+
+__all__ = [
+    "TOP", "EditTask", "NegationTask", "Reference", "RetrievalTask", "SpreadSettings", "TrueTracks", "TruthMasks",
+    "Twins", "gallery_of", "oracle_mid_ranks", "references_of", "true_tracks", "twins_of",
+]  # fmt: skip

@@ -265,8 +265,7 @@ def sdedit(
 ) -> torch.Tensor:
     """SDEdit (Meng et al., 2022): noise to the level that `invert` would reach, without a source text, then denoise.
 
-    Returns edited clean latents (B, C, T). With all 50 of 50 steps, 1.4 % of the amplitude of `x0` is left: about what
-    sampling from that noise gives.
+    With all 50 of 50 steps, 1.4 % of the amplitude of `x0` is left: about what sampling from that noise gives.
 
     Args:
         denoise_edit: predicts x0 under the text to move to.
@@ -320,9 +319,8 @@ def _step_up(
     x = start - plain * miss
     if not refine:
         return _Reached(x, first, math.nan, False)
-    size = _norms(start)
+    size, enough = _norms(start), _CONVERGED * torch.finfo(start.dtype).eps
     size[size == 0] = 1.0
-    enough = _CONVERGED * torch.finfo(start.dtype).eps
     before, miss_before = start, miss
     miss, _ = miss_at(x)
     residual = _norms(miss) / size
@@ -344,11 +342,14 @@ def _step_up(
 
 
 def _secant_gain(moved: torch.Tensor, changed: torch.Tensor, fallback: float, most: float) -> torch.Tensor:
-    """⟨Δx, Δmiss⟩ / ⟨Δmiss, Δmiss⟩ per item, if that is a positive number: the length that the last move suggests."""
+    """⟨Δx, Δmiss⟩ / ⟨Δmiss, Δmiss⟩ per item, if that is a number: the length that the last move suggests, up to `most`.
+
+    It is negative where the prediction falls so fast as x rises that the step down does too.
+    """
     along = torch.linalg.vecdot(moved.flatten(1).double(), changed.flatten(1).double())
     gain = along / _norms(changed).square()
-    gain = torch.where(torch.isfinite(gain) & (gain > 0), gain, torch.full_like(gain, fallback)).clamp(max=most)
-    return _as_rows(gain.to(moved.dtype), moved)
+    gain = torch.where(torch.isfinite(gain), gain, torch.full_like(gain, fallback))
+    return _as_rows(gain.clamp(-most, most).to(moved.dtype), moved)
 
 
 def _denoise_together(

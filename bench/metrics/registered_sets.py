@@ -120,7 +120,9 @@ def _conditional_mmd(m: Measured, key: re.Match[str]) -> np.ndarray:
     if _no_truth(m, key):
         return np.full(m.n, np.nan)
     true = m.true_samples
-    values = mmd2_by_group(true["queries"], true["tracks"], true["bandwidth"])
+    # A deterministic query is a point mass: two equal samples say that to the unbiased estimate exactly.
+    samples = np.repeat(true["queries"], 2, axis=1) if m.deterministic else true["queries"]
+    values = mmd2_by_group(samples, true["tracks"], true["bandwidth"])
     return _spread(values, true["rows"], m.n)
 
 

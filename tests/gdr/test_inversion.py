@@ -343,14 +343,15 @@ def test_updates_are_never_longer_than_the_plain_step(refine):
     assert (refined.x - plain.x).norm() <= refine * (0.05 * plain.x - z).norm()
 
 
-def test_a_constant_prediction_is_inverted_at_once_above_the_first_step():
-    def constant(x: torch.Tensor, t: int) -> torch.Tensor:
-        return torch.ones_like(x)
+@pytest.mark.parametrize(("slope", "steps"), [(0.0, 20), (-10.0, 2)])
+def test_constant_and_falling_predictions(slope, steps):
+    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
+        return 1.0 + slope * x
 
-    inverted = invert(constant, normal(17), SCHEDULE, steps=20, of=50, refine=10)
+    inverted = invert(denoise, normal(17), SCHEDULE, steps=steps, of=50, refine=10)
     assert inverted.stalls.sum() == 0
     assert inverted.residuals.max() < 1e-13
-    back = denoise_from(constant, inverted.x, SCHEDULE, steps=20, of=50, end="latents")
+    back = denoise_from(denoise, inverted.x, SCHEDULE, steps=steps, of=50, end="latents")
     torch.testing.assert_close(back, normal(17))
 
 

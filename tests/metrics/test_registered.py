@@ -161,3 +161,13 @@ def test_a_lazy_value_is_made_once_and_only_when_asked():
     assert (lazy.why_missing("a"), lazy.why_missing("b")) == (None, "why")
     with pytest.raises(KeyError):
         lazy["b"]
+
+
+def test_a_deterministic_query_is_a_point_mass_to_the_conditional_distance():
+    one = LATENTS[:, :1]
+    samples = Lazy(
+        {"rows": lambda: TRUE_ROWS, "queries": lambda: one[TRUE_ROWS], "tracks": lambda: TRUE, "bandwidth": lambda: 2.0}
+    )
+    found, _ = values(measured(latents=one, deterministic=True, true_samples=samples), "cMMD(true)")
+    many = np.repeat(one[TRUE_ROWS], 50, axis=1)
+    assert found["cMMD(true)"]["value"] == pytest.approx(mmd2_by_group(many, TRUE, 2.0).mean())

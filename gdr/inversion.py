@@ -321,8 +321,7 @@ def _step_up(
         return _Reached(x, first, math.nan, False)
     size, enough = _norms(start), _CONVERGED * torch.finfo(start.dtype).eps
     size[size == 0] = 1.0
-    before, miss_before = start, miss
-    miss, _ = miss_at(x)
+    before, miss_before, (miss, _) = start, miss, miss_at(x)
     residual = _norms(miss) / size
     stalled = torch.zeros_like(residual, dtype=torch.bool)
     for _ in range(refine):

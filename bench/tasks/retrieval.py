@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.gallery import Gallery, query_vectors
 from bench.metrics.measured import Lazy, Measured, Spread
+from bench.metrics.pairing import pair_captions
 from bench.protocols import Dataset, Sampling
 from bench.queries import QuerySource
 from bench.tasks._truth import TruthMasks, oracle_mid_ranks
@@ -45,8 +46,8 @@ class RetrievalTask:
             known = dataset.captions["caption_id"].isin(truth.caption_ids).to_numpy()[order]
             order = np.concatenate([order[known], order[~known]])
         self.captions = dataset.captions.iloc[np.sort(order[:queries])].reset_index(drop=True)
-        index = dataset.track_index()
-        self.relevant = np.array([index[t] for t in self.captions["track_id"]])
+        pairing = pair_captions(list(self.captions["track_id"]), dataset.track_ids)
+        self.relevant = np.concatenate(pairing.relevant)  # under the protocol `track` each caption has one
 
     @cached_property
     def labels(self) -> pd.DataFrame:

@@ -349,8 +349,7 @@ def test_constant_and_falling_predictions(slope, steps):
         return 1.0 + slope * x
 
     inverted = invert(denoise, normal(17), SCHEDULE, steps=steps, of=50, refine=10)
-    assert inverted.stalls.sum() == 0
-    assert inverted.residuals.max() < 1e-13
+    assert inverted.stalls.sum() == 0 <= inverted.residuals.max() < 1e-13
     back = denoise_from(denoise, inverted.x, SCHEDULE, steps=steps, of=50, end="latents")
     torch.testing.assert_close(back, normal(17))
 

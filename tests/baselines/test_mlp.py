@@ -192,7 +192,7 @@ def test_training_learns_and_storing_costs_little(toy_build, toy_config, make):
     assert (sizes.dim, sizes.text_dim, sizes.hidden) == (8, 8, 1024)
     assert long["parameters"] == sum(p.numel() for p in network.parameters())
     assert long["best_step"] % 10 == 0
-    assert long["seconds_training"] > 0
+    assert long["seconds_training"] >= 0  # to a tenth of a second
 
 
 def nearest(latents, toy_build):

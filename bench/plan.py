@@ -195,8 +195,12 @@ class Plan:
         )  # fmt: skip
 
     def settings(self, replicate: bool) -> Settings:
-        """Settings of a cell: the preset's, or for a replicate the suite's own."""
-        return self.suite.replicate_settings if replicate else self.suite.settings
+        """Settings of a cell: the preset's, or for a replicate of a control suite the suite's own.
+
+        In a retrieval suite a replicate is held against other retrievers, so it needs the same queries as they.
+        """
+        own = replicate and self.suite.prompt_set is not None
+        return self.suite.replicate_settings if own else self.suite.settings
 
     def task_description(self, replicate: bool = False) -> dict[str, Any] | None:
         """What decides the pairs of a negation suite; None for a retrieval suite."""

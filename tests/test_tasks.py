@@ -11,9 +11,11 @@ from bench.gallery import Gallery
 from bench.metrics.control import kept_at_k, oracle_kept_at_k
 from bench.metrics.measured import Lazy
 from bench.pairs import Negative, PairSet
+from bench.plan import Plan
 from bench.protocols import Dataset, Sampling
 from bench.queries import QuerySource
 from bench.store import Cache
+from bench.suite import load_suite
 from bench.tasks import (
     NegationTask,
     Reference,
@@ -268,3 +270,12 @@ def test_a_gallery_must_have_a_latent_for_every_track(dataset):
 
     with pytest.raises(ValueError, match="24 tracks in toy, but 23 latents in short"):
         gallery_of(dataset, Short(), Space())
+
+
+# --- replicates -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "same"), [("retrieval", True), ("negative-prompting", False)])
+def test_replicates_of_a_retrieval_suite_ask_the_queries_of_their_rivals(name, same):
+    plan = Plan(load_suite(name, preset="full"))
+    assert (plan.settings(replicate=True) == plan.settings(replicate=False)) is same

@@ -39,4 +39,4 @@ reports: setup
 
 # Speed of the metrics and of sampling.
 bench: setup
-	$(QUIET_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds -p no:doctest
+	$(QUIET_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds

@@ -155,6 +155,10 @@ class QueryContext:
     def modified(self, modifier: str, strength: float) -> np.ndarray:
         return self._modifiers(modifier).apply(self, strength)
 
+    def under(self, modifier: Any, strength: float | None, guidance: float | None) -> np.ndarray:
+        """Latents under a modifier; of the plain prompts at `guidance` where there is none."""
+        return self.query(self.prompts, guidance) if modifier is None else modifier.apply(self, strength)
+
     def subset(self, rows: np.ndarray, samples: int) -> QueryContext:
         """The same for some of the prompts, with another number of samples."""
         return QueryContext(

@@ -20,7 +20,6 @@ import os
 import platform
 import shutil
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench import bundle  # noqa: E402
-from bench.bundle.build import RECIPE, BuildContext, load_recipe, maker_of, part_fingerprint, record_part  # noqa: E402
+from bench.bundle.build import RECIPE, BuildContext, load_recipe, make_part, part_fingerprint, record_part  # noqa: E402
 
 
 def _hardware(device: str) -> str:
@@ -45,28 +44,17 @@ def _train(name: str, work: Path, to: Path, device: str, overrides: dict[str, An
 
     torch.set_num_threads(1)
     recipe = load_recipe(RECIPE)
-    entry = recipe[name]
-    params = {key: value for key, value in entry.items() if key not in ("make", "needs", "version")}
-    if overrides:
-        params["config"] = {**params.get("config", {}), **overrides}
     folder = to / name
     folder.mkdir(parents=True, exist_ok=True)
     # What a maker reads of the bundle (encoders, tokenizer) lies in the checkout; what it writes goes to a folder.
-    for file in bundle.manifest()["files"]:
-        if not (folder / file).exists() and bundle.manifest()["files"][file]["part"] in entry.get("needs", ()):
+    needs = {*recipe[name].get("needs", ()), "tokenizer"}
+    for file, entry in bundle.manifest()["files"].items():
+        if entry["part"] in needs and not (folder / file).exists():
             os.symlink(bundle.directory() / file, folder / file)
-    for shared in ("tokenizer.json",):
-        if not (folder / shared).exists():
-            os.symlink(bundle.directory() / shared, folder / shared)
     context = BuildContext(name, work, folder, 1, device, lambda at, total, text: None, recipe)
-    start = time.monotonic()
-    made = maker_of(entry)(context, **params)
-    seconds = round(time.monotonic() - start, 1)
-    return name, {
-        "fingerprint": part_fingerprint(name, recipe), "recipe": {"make": entry["make"], **params}, "seconds": seconds,
-        "machine": {"threads": 1, "device": device, "cpu": platform.machine(), "hardware": _hardware(device)},
-        "files": list(made["files"]), "work_files": list(made.get("work_files", ())), "info": made.get("info", {}),
-    }  # fmt: skip
+    described = make_part(context, overrides)
+    described["machine"]["hardware"] = _hardware(device)
+    return name, described
 
 
 def train(parts: list[str], work: Path, to: Path, device: str, jobs: int, overrides: dict[str, Any]) -> None:

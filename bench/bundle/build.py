@@ -27,7 +27,7 @@ from bench import bundle
 from bench.errors import UserError
 from bench.store import write_atomic
 
-__all__ = ["BuildContext", "build", "load_recipe", "maker_of", "part_fingerprint", "record_part"]
+__all__ = ["BuildContext", "build", "load_recipe", "make_part", "maker_of", "part_fingerprint", "record_part"]
 
 RECIPE = Path(__file__).parent / "recipe.yaml"
 STATE = "state.json"
@@ -152,7 +152,7 @@ def build(
     wanted = _closure(only, recipe) if only else set(recipe)
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
-    for name, entry in recipe.items():
+    for name in recipe:
         if name not in wanted:
             continue
         state = _read_json(work / STATE)
@@ -160,23 +160,38 @@ def build(
         if _is_done(name, fingerprint, state, work, out):
             print(f"{name}: unchanged, skipped", flush=True)
             continue
-        params = {key: value for key, value in entry.items() if key not in ("make", "needs", "version")}
-        start = time.monotonic()
         with _progress(name) as report:
-            context = BuildContext(name, work, out, threads, device, report, recipe)
-            made = maker_of(entry)(context, **params)
-        seconds = round(time.monotonic() - start, 1)
-        described = {
-            "fingerprint": fingerprint,
-            "recipe": {"make": entry["make"], **params},
-            "seconds": seconds,
-            "machine": {"threads": threads, "device": device, "cpu": platform.machine()},
-            "files": list(made.get("files", ())),
-            "work_files": list(made.get("work_files", ())),
-            "info": made.get("info", {}),
-        }
+            described = make_part(BuildContext(name, work, out, threads, device, report, recipe))
         record_part(name, described, recipe, work, out)
-        print(f"{name}: made in {seconds} s {json.dumps(made.get('info', {}))[:200]}", flush=True)
+        print(f"{name}: made in {described['seconds']} s {json.dumps(described['info'])[:200]}", flush=True)
+
+
+def make_part(context: BuildContext, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Run a part's maker.
+
+    Args:
+        context: names the part, and holds the recipe.
+        config: entries of the part's training configuration to set otherwise, for trials.
+
+    Returns:
+        What the state and the manifest say of the part: fingerprint, recipe, seconds, machine, files, work_files, info.
+    """
+    entry = context.recipe[context.part]
+    params = {key: value for key, value in entry.items() if key not in ("make", "needs", "version")}
+    if config:
+        params["config"] = {**params.get("config", {}), **config}
+    start = time.monotonic()
+    made = maker_of(entry)(context, **params)
+    return {
+        # Of the entry as it was run: a trial with another configuration is no part of the recipe.
+        "fingerprint": part_fingerprint(context.part, {**context.recipe, context.part: {**entry, **params}}),
+        "recipe": {"make": entry["make"], **params},
+        "seconds": round(time.monotonic() - start, 1),
+        "machine": {"threads": context.threads, "device": context.device, "cpu": platform.machine()},
+        "files": list(made.get("files", ())),
+        "work_files": list(made.get("work_files", ())),
+        "info": made.get("info", {}),
+    }
 
 
 def record_part(

@@ -123,12 +123,12 @@ class Measured:
     def n(self) -> int:
         return len(self.latents)
 
-    @property
+    @cached_property
     def raw(self) -> np.ndarray:
         """(n, d) mean over samples, raw length."""
         return self.latents.astype(np.float64).mean(1)
 
-    @property
+    @cached_property
     def first_sample(self) -> np.ndarray:
         """(n, d) the first sample alone, raw length."""
         return self.latents[:, 0].astype(np.float64)

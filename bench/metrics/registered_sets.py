@@ -64,7 +64,6 @@ def _fad_infinity_interval(m: Measured, key: re.Match[str], clusters: np.ndarray
 
 
 def _real_fad(m: Measured, key: re.Match[str], rows: np.ndarray) -> float:
-    assert m.targets is not None
     return _quiet(m.references[key["ref"]].frechet.distance, np.asarray(m.targets["ZA+"], np.float64)[rows])
 
 

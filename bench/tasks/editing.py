@@ -116,17 +116,13 @@ class EditTask:
 
     def measure(self, modifier: Any, strength: float | None, guidance: float | None, with_spread: bool) -> Measured:
         """Apply a modifier, or generate under the first prompt where `modifier` is None."""
-
-        def latents_of(context: QueryContext) -> np.ndarray:
-            if modifier is None:
-                return context.query(context.prompts, guidance)
-            return modifier.apply(context, strength)
-
-        latents = latents_of(self.context)
+        latents = self.context.under(modifier, strength, guidance)
         vectors = query_vectors(latents)
         top = self.gallery.top(vectors, TOP)
         rows = np.arange(len(self.refinements))
-        spread = Spread(rows, lambda: latents_of(self.context.subset(rows, self.spread.samples)))
+        spread = Spread(
+            rows, lambda: self.context.subset(rows, self.spread.samples).under(modifier, strength, guidance)
+        )
         possible = np.where(self._oracle_kept > 0, self._oracle_kept, np.nan)
         return Measured(
             latents=latents,

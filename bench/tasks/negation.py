@@ -145,19 +145,14 @@ class NegationTask:
 
     def measure(self, modifier: Any, strength: float | None, guidance: float | None, with_spread: bool) -> Measured:
         """Apply a modifier, or generate with plain guidance where `modifier` is None."""
-
-        def latents_of(context: QueryContext) -> np.ndarray:
-            if modifier is None:
-                return context.query(context.prompts, guidance)
-            return modifier.apply(context, strength)
-
-        latents = latents_of(self.context)
+        latents = self.context.under(modifier, strength, guidance)
         vectors = query_vectors(latents)
         default = self.context.sampling.guidance
         before = default if modifier is None else modifier.guidance_before(strength, default)
         top = self.gallery.top(vectors, TOP)
         spread = Spread(
-            self.spread_rows, lambda: latents_of(self.context.subset(self.spread_rows, self.spread.samples))
+            self.spread_rows,
+            lambda: self.context.subset(self.spread_rows, self.spread.samples).under(modifier, strength, guidance),
         )
         return Measured(
             latents=latents,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,4 +74,4 @@ class Regeneration(OnPlainQueries):
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
         if self.options["noise"] == "new":
             return context.query([edit.text for edit in context.edits])
-        return context.query_edited(replace(Editing("regeneration"), depth=1.0))
+        return context.query_edited(Editing("regeneration", depth=1.0))

@@ -25,7 +25,7 @@ class Contrastive:
         return ()
 
     def digest(self) -> str:
-        return self.space.digest()
+        return self.space.encoder_digest()
 
     def query(self, prompts: Sequence[str], sampling: Sampling) -> np.ndarray:
         """Text vectors: (P, 1, d) float32, unit norm."""

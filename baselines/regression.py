@@ -99,7 +99,7 @@ class RegressionRetriever:
 
     def digest(self) -> str:
         """Digest of the weights and of the space, whose text tower conditions the model; loads nothing."""
-        return f"{bundle.combined_digest(self.bundle_files())}+{self.space.digest()}"
+        return f"{bundle.combined_digest(self.bundle_files())}+{self.space.encoder_digest()}"
 
     def _build(self, config: dict[str, Any], frames: int) -> Any:
         """The network of a config and a number of frames."""

@@ -91,7 +91,7 @@ class Ridge:
 
     def digest(self) -> str:
         """Digest of the weights, the tokenizer and the space, whose text vectors may be the features."""
-        return f"{bundle.combined_digest(self.bundle_files())}+{self.space.digest()}"
+        return f"{bundle.combined_digest(self.bundle_files())}+{self.space.encoder_digest()}"
 
     @cached_property
     def _map(self) -> tuple[np.ndarray, np.ndarray, str]:

@@ -13,7 +13,7 @@ from bench.registry import Registry, datasets, encoders, modifiers, retrievers
 
 __all__ = [
     "CLAIM_ONLY_METRICS", "ClaimSide", "ClaimSpec", "DatasetSpec", "Knobs", "ModifierSpec", "ProfileFile",
-    "RetrieverSpec", "Selection", "SpaceSpec", "SuiteFile", "json_schema",
+    "RetrieverSpec", "SamplingKnobs", "Selection", "SpaceSpec", "SuiteFile", "json_schema",
 ]  # fmt: skip
 
 SAMPLER = re.compile(r"(ddim|dpm\+\+2m|dpm\+\+2m-logsnr)-([1-9]\d{0,2})")
@@ -123,6 +123,14 @@ class SpaceSpec(PartSpec):
     hidden = frozenset({"weights", "tokenizer"})
 
 
+class SamplingKnobs(Strict):
+    """How a row's query latents are drawn; a row of settings of its own is not for a preset to change."""
+
+    guidance: Annotated[float, Field(ge=0, strict=True)] | None = None
+    sampler: Annotated[str, AfterValidator(_sampler)] | None = None
+    samples: Count | None = None
+
+
 class RetrieverSpec(PartSpec):
     """A retriever: registry `name`, `id` of this instance (a role of the profile), its space and weights."""
 
@@ -131,6 +139,8 @@ class RetrieverSpec(PartSpec):
     space: Name | None = None
     weights: Name | None = None
     """Part of the bundle, or a file."""
+    sampling: SamplingKnobs | None = None
+    """Settings of this row alone; the others take the suite's and the preset's."""
 
 
 class ModifierSpec(PartSpec):
@@ -213,9 +223,13 @@ class ClaimSpec(Strict):
     text: Text
     source: Text
     metric: Name
-    a: ClaimSide
+    a: ClaimSide = ClaimSide()
     b: Annotated[tuple[ClaimSide, ...], BeforeValidator(_one_or_more)] = ()
     """Side a is held against the best of these."""
+    predictor: Name | None = None
+    """A second metric: the claim is then about its correlation with `metric` over the cells of `over`."""
+    over: tuple[ClaimSide, ...] = ()
+    """The cells of a correlation, one a side."""
     at: Literal["equal-removal", "same"] | None = None
     expect: Annotated[str, AfterValidator(_expectation)]
     compare: Literal["difference", "log-ratio"] = "difference"
@@ -225,6 +239,10 @@ class ClaimSpec(Strict):
     @model_validator(mode="after")
     def _sides_fit(self) -> ClaimSpec:
         against_b = self.expect.strip().endswith("b")
+        if bool(self.over) != (self.predictor is not None):
+            raise ValueError(f"claim {self.id!r}: a correlation needs both `predictor` and `over`")
+        if self.over and (self.b or against_b or "=" in self.expect):
+            raise ValueError(f"claim {self.id!r}: a correlation is held against a number; write a > 0 or a < 0")
         if "=" in self.expect and (self.margin == 0 or len(self.b) > 1):
             raise ValueError(f"claim {self.id!r} expects {self.expect!r}: give one side b and a margin above 0")
         if against_b and not self.b:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import Field
+
 from bench import registry
 from bench._metric_keys import metric_problem
 from bench._suite_file import (
@@ -47,6 +49,8 @@ class RetrieverRef:
     space: str
     weights: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of this row alone: guidance, sampler, samples."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class Claim(Strict):
     compare: str
     margin: float
     requires: list[str]
+    predictor: str | None = None
+    over: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class Resolver:
@@ -152,7 +158,9 @@ class Resolver:
             self._unknown_id((*path, "id"), spec.id)
             return None
         encoder = self._encoder(space)
-        return RetrieverRef(spec.id or spec.name, spec.name, encoder, weights, {**_options(role), **spec.options})
+        options = {**_options(role), **spec.options}
+        sampling = spec.sampling.model_dump(exclude_none=True) if spec.sampling else {}
+        return RetrieverRef(spec.id or spec.name, spec.name, encoder, weights, options, sampling)
 
     def _only_space(self, path: Path, spec: RetrieverSpec) -> str | None:
         if spec.id and spec.id not in self.profile.retrievers and spec.weights is None:
@@ -221,21 +229,21 @@ class Resolver:
                     self.problems.add((*path, "requires", number), f"no claim {need!r} above this one; {hint}")
             a = self._side((*path, "a"), spec.a, spec)
             b = [self._side((*path, "b", number), side, spec) for number, side in enumerate(spec.b)]
+            over = [self._side((*path, "over", number), side, spec) for number, side in enumerate(spec.over)]
             found.append(
                 Claim(
                     id=spec.id, text=spec.text, source=spec.source, metric=spec.metric, a=a, b=b or None, at=spec.at,
                     expect=spec.expect, compare=spec.compare, margin=spec.margin, requires=list(spec.requires),
+                    predictor=spec.predictor, over=over,
                 )
             )  # fmt: skip
         return tuple(found)
 
     def _check_claim_metric(self, path: Path, spec: ClaimSpec) -> None:
-        if spec.metric in (*self.suite.metrics, *CLAIM_ONLY_METRICS):
-            return
-        problem = (
-            metric_problem(spec.metric) or f"metric {spec.metric!r} is not among the suite's `metrics`; add it there"
-        )
-        self.problems.add((*path, "metric"), problem)
+        for key, name in (("metric", spec.metric), ("predictor", spec.predictor)):
+            if name is not None and name not in (*self.suite.metrics, *CLAIM_ONLY_METRICS):
+                missing = f"metric {name!r} is not among the suite's `metrics`; add it there"
+                self.problems.add((*path, key), metric_problem(name) or missing)
 
     def _side(self, path: Path, side: ClaimSide, claim: ClaimSpec) -> dict[str, Any]:
         """One side as a selector, after checking that the suite computes such a cell."""

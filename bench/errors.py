@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BenchError", "BundleError", "EnvironmentFailure", "UserError"]
+__all__ = ["BenchError", "BundleError", "EnvironmentFailure", "NotApplicable", "UserError"]
 
 
 class BenchError(Exception):
@@ -19,6 +19,10 @@ class UserError(BenchError):
 
 class BundleError(UserError):
     """A file of the embedded bundle is missing or does not match its digest."""
+
+
+class NotApplicable(UserError):
+    """What is asked of a part does not exist for it, such as text vectors of an audio-only space: a cell says n/a."""
 
 
 class EnvironmentFailure(BenchError):

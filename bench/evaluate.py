@@ -15,7 +15,7 @@ from bench.metrics.retrieval import oracle_normalised
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["evaluate", "oracle_normalised_mean", "per_query_frame"]
+__all__ = ["evaluate", "not_applicable", "not_applicable_frame", "oracle_normalised_mean", "per_query_frame"]
 
 JACKKNIFE_GROUPS = 20
 HIT = 100.0
@@ -37,6 +37,18 @@ def per_query_frame(
     ids = np.asarray(track_ids, dtype=object)
     frame["top_10"] = [list(row) for row in ids[measured.top]]
     return frame
+
+
+def not_applicable_frame(metrics: Mapping[str, Metric], labels: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a cell that cannot exist: its queries, and no values."""
+    frame = labels.assign(rank=np.nan, **{key: np.nan for key, metric in metrics.items() if metric.per_query})
+    frame["top_10"] = [[] for _ in range(len(frame))]
+    return frame
+
+
+def not_applicable(metrics: Mapping[str, Metric], why: str) -> dict[str, dict[str, Any]]:
+    """The summary of a cell that cannot exist, such as text interpolation in an audio-only space."""
+    return {key: {"value": None, "ci": None, "n": 0, "why_null": f"n/a: {why}"} for key in metrics}
 
 
 def _match(metric: Metric, key: str) -> re.Match[str]:

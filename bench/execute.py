@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from bench import bundle, registry
 from bench.claims import Arm, CellData, family_frontier, judge_claims
-from bench.errors import BundleError
-from bench.evaluate import evaluate, per_query_frame
-from bench.metrics.measured import Lazy, Measured, Metric
+from bench.errors import BundleError, NotApplicable
+from bench.evaluate import evaluate, not_applicable, not_applicable_frame, per_query_frame
+from bench.metrics.measured import Measured, Metric
 from bench.plan import Cell, Plan, group_cells, metric_finder, nfe
 from bench.provenance import Phases, provenance
-from bench.queries import QuerySource
 from bench.store import Cache, content_key, ensure_writable, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.suite import Suite
-    from bench.tasks import EditTask, NegationTask, RetrievalTask
+    from bench.tasks.build import Task, TaskBuilder
 
 __all__ = ["RunOptions", "run_suite"]
 
@@ -79,15 +78,11 @@ class _Group:
     cells: Sequence[Cell]
 
     @cached_property
-    def task(self) -> RetrievalTask | NegationTask | EditTask:
-        return self.run.build_task(self.cells[0])
+    def task(self) -> Task:
+        return self.run.tasks.build(self.cells[0])
 
     def measure(self, cell: Cell) -> Measured:
-        from bench.tasks import RetrievalTask
-
         modifier = None if cell.modifier == "none" else self.run.modifier(cell)
-        if isinstance(self.task, RetrievalTask):
-            return self.task.measure(modifier, cell.strength, cell.guidance)
         return self.task.measure(modifier, cell.strength, cell.guidance, cell.with_spread)
 
 
@@ -102,7 +97,13 @@ class _Run:
         self.metrics: dict[str, Metric] = {key: self.find_metric(key) for key in suite.metrics}
         self.phases = Phases()
         self.progress = _Progress(len(self.plan.cells), tick)
-        self._tasks: dict[str, Any] = {}
+
+    @cached_property
+    def tasks(self) -> TaskBuilder:
+        """Built when a cell must be computed: a run from the cache needs none of it."""
+        from bench.tasks.build import TaskBuilder
+
+        return TaskBuilder(self.suite, self.plan, self.cache, self.progress.busy)
 
     @cached_property
     def run_id(self) -> str:
@@ -114,73 +115,6 @@ class _Run:
 
     def modifier(self, cell: Cell) -> Any:
         return registry.modifiers.get(cell.modifier)(**cell.options)
-
-    # --- building what a cell needs --------------------------------------------------------------------------------
-
-    def _source(self, retriever: str) -> QuerySource:
-        part = self.plan.retrievers[retriever]
-        return QuerySource(part, part.space, self.cache, self.progress.busy)
-
-    def _dataset(self, cell: Cell) -> tuple[Any, Any, Any]:
-        from bench.tasks import gallery_of
-
-        key = f"{cell.dataset}|{cell.space}"
-        if key not in self._tasks:
-            ref = next(r for r in self.suite.datasets if r.id == cell.dataset)
-            source = self.plan.datasets[cell.dataset]
-            dataset = source.load(**ref.options)
-            space = self.plan.space(self._encoder(cell.retriever))
-            self._tasks[key] = (dataset, gallery_of(dataset, source, space), space)
-        return self._tasks[key]
-
-    def _encoder(self, retriever: str) -> str:
-        refs = [*self.suite.retrievers, *self.suite.replicates]
-        return next(ref.space for ref in refs if ref.id == retriever)
-
-    def build_task(self, cell: Cell) -> RetrievalTask | NegationTask | EditTask:
-        from bench.protocols import Sampling
-        from bench.tasks import EditTask, NegationTask, RetrievalTask, SpreadSettings, true_tracks, twins_of
-
-        settings = self.plan.settings(cell.replicate)
-        dataset, gallery, space = self._dataset(cell)
-        sampling = Sampling(settings.sampler, settings.guidance, settings.samples, cell.seed)
-        source = self._source(cell.retriever)
-        spread = SpreadSettings(settings.diversity_samples, settings.diversity_queries)
-        references = self._references(cell)
-        if self.suite.prompt_set is None:
-            truth = true_tracks(self.plan.datasets[cell.dataset], space)
-            return RetrievalTask(dataset, gallery, source, sampling, settings.queries, spread, references, truth)
-
-        def modifier_like(name: str) -> Any:
-            return registry.modifiers.get(name)()
-
-        if self.suite.prompt_set.refinements:
-            refinements = self.suite.prompt_set.refinements
-            return EditTask(dataset, gallery, source, refinements, sampling, spread, references, modifier_like)
-        negatives = self.suite.prompt_set.to_negatives()
-        pairs_key = f"pairs|{cell.dataset}|{cell.seed}|{settings}"
-        if pairs_key not in self._tasks:
-            selection = self.suite.selection
-            chooser = self._source(self.suite.retrievers[0].id)
-            chosen_with = Sampling(settings.sampler, settings.guidance, settings.samples, selection.seed + cell.seed)
-            self._tasks[pairs_key] = NegationTask.choose(
-                dataset, gallery, chooser, negatives, chosen_with,
-                candidates=settings.candidates, per_negative=max(1, settings.queries // len(negatives)),
-            )  # fmt: skip
-        return NegationTask(
-            dataset, gallery, source, negatives, self._tasks[pairs_key], sampling, spread, references, modifier_like,
-            twins_of(self.plan.datasets[cell.dataset], space),
-        )  # fmt: skip
-
-    def _references(self, cell: Cell) -> Lazy:
-        """Reference sets of a dataset in a space; what is fitted on them is shared by all cells."""
-        from bench.tasks import references_of
-
-        key = f"references|{cell.dataset}|{cell.space}"
-        if key not in self._tasks:
-            _, gallery, space = self._dataset(cell)
-            self._tasks[key] = references_of(space, gallery)
-        return self._tasks[key]
 
     # --- cells -----------------------------------------------------------------------------------------------------
 
@@ -201,7 +135,7 @@ class _Run:
                 with self.phases.cell(cell.key):
                     entry, frame = self._cell(cell, group)
                 entries.append(entry)
-                data.append(CellData(cell, frame, entry["n_gallery"], partial(group.measure, cell)))
+                data.append(_cell_data(cell, entry, frame, group))
                 self.progress.finished()
         with self.phases.phase("claims"):
             judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
@@ -248,21 +182,26 @@ class _Run:
         return found
 
     def _compute(self, cell: Cell, group: _Group) -> tuple[bytes, bytes]:
-        measured = group.measure(cell)
-        with self.phases.phase("metrics"):
-            task = group.task
-            frame = per_query_frame(measured, self.metrics, task.labels, task.gallery.track_ids)
-            values = evaluate(measured, self.metrics, frame)
+        task = group.task
+        try:
+            measured = group.measure(cell)
+            with self.phases.phase("metrics"):
+                frame = per_query_frame(measured, self.metrics, task.labels, task.gallery.track_ids)
+                values = evaluate(measured, self.metrics, frame)
+        except NotApplicable as reason:
+            frame = not_applicable_frame(self.metrics, task.labels)
+            values = not_applicable(self.metrics, str(reason))
         part = self.plan.retrievers[cell.retriever]
-        steps = int(self.plan.settings(cell.replicate).sampler.rsplit("-", 1)[1])
+        steps = int(self.plan.settings(cell.retriever).sampler.rsplit("-", 1)[1])
         modifier = None if cell.modifier == "none" else self.modifier(cell)
         entry = {
             "key": cell.key, "dataset": cell.dataset, "dataset_name": cell.dataset_name,
             "data_fingerprint": task.dataset.fingerprint, "space": cell.space,
-            "encoder_digest": self.plan.space(self._encoder(cell.retriever)).digest(), "retriever": cell.retriever,
+            "encoder_digest": self.plan.space(self.plan.encoder(cell.retriever)).digest(), "retriever": cell.retriever,
             "modifier": cell.modifier, "params": dict(cell.params), "seed": cell.seed, "n_queries": len(frame),
-            "n_gallery": measured.n_gallery, "protocol": "track",
-            "nfe": nfe(cell, modifier, steps, part.deterministic), "replicate": cell.replicate, "metrics": values,
+            "n_gallery": len(task.gallery.track_ids), "protocol": "track",
+            "nfe": nfe(cell, modifier, steps, part.deterministic, getattr(task, "given", False)),
+            "replicate": cell.replicate, "metrics": values,
             "floors": getattr(task, "floors", {}),
         }  # fmt: skip
         buffer = io.BytesIO()
@@ -332,7 +271,7 @@ class _Run:
             for key, value in entry.pop("floors", {}).items():
                 if key in info:
                     info[key].setdefault("floor", value)
-        probes = {space.name: space.probes() for space in self.plan.spaces.values()}
+        probes = {name: self.plan.space(name).probes() for name in self.suite.spaces.values()}
         summary = {
             "schema_version": SUMMARY_VERSION, "suite": self.suite.name, "title": self.suite.title,
             "profile": self.suite.profile, "preset": self.suite.preset, "cells": entries, "metric_info": info,
@@ -350,6 +289,12 @@ class _Run:
             name for name, probe in own.items()
             if probe["accuracy"] < NEAR_CHANCE * probe["chance"] and probe["accuracy"] - probe["chance"] < 0.05
         )  # fmt: skip
+
+
+def _cell_data(cell: Cell, entry: Mapping[str, Any], frame: pd.DataFrame, group: _Group) -> CellData:
+    """A cell as claims see it, with the reasons of its metrics that have no value."""
+    reasons = {key: value["why_null"] for key, value in entry["metrics"].items() if value["value"] is None}
+    return CellData(cell, frame, entry["n_gallery"], partial(group.measure, cell), reasons)
 
 
 def _label(cell: Cell) -> str:

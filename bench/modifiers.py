@@ -15,6 +15,8 @@ class OnPlainQueries:
     version = 1
     passes = 2
     """Network evaluations of one sample at one denoising step."""
+    from_query = True
+    """Whether it starts from the unmodified query, which is generated for it unless it is given."""
 
     def guidance_before(self, strength: float | None, default: float) -> float:
         """The suite's guidance."""

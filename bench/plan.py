@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ from bench.space import BundledSpace
 from bench.store import content_key
 
 if TYPE_CHECKING:
-    from bench.suite import Settings, Suite
+    from bench.suite import RetrieverRef, Settings, Suite
 
 __all__ = ["Cell", "Plan", "metric_finder"]
 
 #: Raised when what a cell's numbers mean changes without any component's version changing.
-CELL_VERSION = 2
+CELL_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,13 @@ class Plan:
             self.spaces[encoder] = BundledSpace(registry.encoders.get(encoder)())
         return self.spaces[encoder]
 
+    def _ref(self, retriever: str) -> RetrieverRef:
+        return next(ref for ref in (*self.suite.retrievers, *self.suite.replicates) if ref.id == retriever)
+
+    def encoder(self, retriever: str) -> str:
+        """Registry name of the encoder in whose space a retriever's queries lie."""
+        return self._ref(retriever).space
+
     @cached_property
     def datasets(self) -> dict[str, Any]:
         """Dataset id -> registered source."""
@@ -140,7 +147,7 @@ class Plan:
 
     def _grid(self, retriever: str) -> list[tuple[str, dict[str, Any], float | None, float | None, bool]]:
         """(modifier, options, strength, guidance, primary) of one retriever, the unmodified ones first."""
-        settings = self.suite.settings
+        settings = self.settings(retriever)
         rows: list[tuple[str, dict[str, Any], float | None, float | None, bool]] = []
         guidances = {settings.guidance}
         for row in self.suite.modifiers:
@@ -160,7 +167,7 @@ class Plan:
     ) -> Cell:  # fmt: skip
         suite, retriever = self.suite, self.retrievers[ref.id]
         source = self.datasets[dataset.id]
-        settings = self.settings(replicate)
+        settings = self.settings(ref.id)
         params: dict[str, Any] = dict(options)
         if strength is not None:
             params["strength"] = strength
@@ -180,7 +187,7 @@ class Plan:
             "spread": [settings.diversity_samples, settings.diversity_queries] if primary else None,
             "seed": seed,
             "queries": settings.queries,
-            "task": self.task_description(replicate),
+            "task": self.task_description(ref.id),
             "metrics": metrics,
             "plugins": [
                 registry.retrievers.distribution(ref.name), registry.modifiers.distribution(name),
@@ -194,15 +201,17 @@ class Plan:
             replicate=replicate, params=params, metrics=metrics,
         )  # fmt: skip
 
-    def settings(self, replicate: bool) -> Settings:
-        """Settings of a cell: the preset's, or for a replicate of a control suite the suite's own.
+    def settings(self, retriever: str) -> Settings:
+        """Settings of a retriever's cells: the preset's, or for a replicate of a control suite the suite's own.
 
-        In a retrieval suite a replicate is held against other retrievers, so it needs the same queries as they.
+        In a retrieval suite a replicate is held against other retrievers, so it needs the same queries as they. What a
+        row says of its own sampling comes last.
         """
-        own = replicate and self.suite.prompt_set is not None
-        return self.suite.replicate_settings if own else self.suite.settings
+        ref = self._ref(retriever)
+        own = ref in self.suite.replicates and self.suite.prompt_set is not None
+        return replace(self.suite.replicate_settings if own else self.suite.settings, **ref.sampling)
 
-    def task_description(self, replicate: bool = False) -> dict[str, Any] | None:
+    def task_description(self, retriever: str) -> dict[str, Any] | None:
         """What decides the pairs of a negation suite; None for a retrieval suite."""
         if self.suite.prompt_set is None:
             return None
@@ -210,9 +219,9 @@ class Plan:
         return {
             "prompts": self.suite.prompt_set.model_dump(mode="json", by_alias=True),
             "selection": self.suite.selection.model_dump(mode="json"),
-            "candidates": self.settings(replicate).candidates,
+            "candidates": self.settings(retriever).candidates,
             "chosen_by": self.retrievers[main.id].digest(),
-            "guidance": self.settings(replicate).guidance,
+            "guidance": self.settings(retriever).guidance,
         }
 
     def bundle_files(self) -> set[str]:
@@ -233,13 +242,14 @@ class Plan:
         }
 
 
-def nfe(cell: Cell, modifier: Any, steps: int, deterministic: bool) -> int:
-    """Network evaluations for one sample of one query."""
+def nfe(cell: Cell, modifier: Any, steps: int, deterministic: bool, given: bool = False) -> int:
+    """Network evaluations for one sample of one query; `given`: the unmodified query is a real track, not generated."""
     if deterministic:
         return 0
     if cell.modifier == "none":
-        return steps * (1 if cell.guidance == 1 else 2)
-    return modifier.evaluations(cell.strength, steps)
+        return 0 if given else steps * (1 if cell.guidance == 1 else 2)
+    total = modifier.evaluations(cell.strength, steps)
+    return total - 2 * steps if given and getattr(modifier, "from_query", True) else total
 
 
 def group_cells(cells: Sequence[Cell]) -> dict[tuple[str, str, int], list[Cell]]:

@@ -1,8 +1,9 @@
-"""Prompt sets: the negatives or the refinements of a control suite, with what each means by the truth."""
+"""Prompt sets: the negatives, the refinements or the edits of tracks of a control suite, and what each means."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -13,7 +14,7 @@ from bench._validation import Problems, Strict, parse_document
 if TYPE_CHECKING:
     from bench.pairs import Negative
 
-__all__ = ["CATEGORIES", "KINDS", "NegativePrompt", "PromptSet", "Refinement", "load_prompts"]
+__all__ = ["CATEGORIES", "KINDS", "EditPhrasing", "NegativePrompt", "PromptSet", "Refinement", "load_prompts"]
 
 CATEGORIES = ("genre", "mood", "instrumentation", "key", "tempo")
 KINDS = ("quality", "subject", "detail")
@@ -72,19 +73,41 @@ class Refinement(Strict):
     gained: Annotated[Predicates, Field(min_length=1)]
     """What the refined query wants and the first did not state; `lost` what it no longer wants."""
     lost: Predicates = ()
+    figure4: bool = False
+    """Plays the part of the paper's one example (Figure 4)."""
+
+
+def _template(text: str) -> str:
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    except ValueError:
+        fields = {"?"}
+    if "instrument" not in fields or not fields <= {"instrument", "caption"}:
+        raise ValueError(f"{text!r} must name {{instrument}}, and beside it nothing but {{caption}}")
+    return text
+
+
+class EditPhrasing(Strict):
+    """One way to ask for "this track, but with …"; which tracks and instruments there are is the bundle's affair."""
+
+    id: PromptId
+    text: Annotated[Prompt, AfterValidator(_template)]
+    """What is generated towards: `{instrument}` stands for its name, `{caption}` for the track's first caption, for a
+    user who can say what the track is; the others give no text about it."""
 
 
 class PromptSet(Strict):
-    """A prompt file: negatives, or refinements."""
+    """A prompt file: negatives, refinements, or phrasings of edits of tracks."""
 
     schema_version: Literal[1]
     negatives: tuple[NegativePrompt, ...] = ()
     refinements: tuple[Refinement, ...] = ()
+    track_edits: tuple[EditPhrasing, ...] = ()
 
     @model_validator(mode="after")
     def _one_kind(self) -> PromptSet:
-        if bool(self.negatives) == bool(self.refinements):
-            raise ValueError("a prompt file holds either negatives or refinements, one or more of them")
+        if sum(map(bool, (self.negatives, self.refinements, self.track_edits))) != 1:
+            raise ValueError("a prompt file holds either negatives, refinements or track_edits, one or more of them")
         return self
 
     def to_negatives(self) -> tuple[Negative, ...]:
@@ -107,8 +130,8 @@ def load_prompts(file: Path) -> PromptSet:
     document = read_yaml(file)
     prompts = parse_document(document, PromptSet)
     problems = Problems(document)
-    kinds = {"negatives": [n.id for n in prompts.negatives], "refinements": [r.id for r in prompts.refinements]}
-    for key, ids in kinds.items():
+    for key in ("negatives", "refinements", "track_edits"):
+        ids = [prompt.id for prompt in getattr(prompts, key)]
         for place, name in enumerate(ids):
             if name in ids[:place]:
                 problems.add((key, place, "id"), f"id {name!r} is used twice; every id is one prompt")

@@ -5,7 +5,7 @@ Everything here is NumPy; a part that needs torch imports it when it is first us
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "AudioEncoder", "Dataset", "DatasetSource", "Edit", "Editing", "EditingRetriever", "GenerativeRetriever",
-    "Modifier", "ModifierContext", "Retriever", "Sampling", "Space", "TextEncoder", "TextLatents",
+    "Ask", "AudioEncoder", "Dataset", "DatasetSource", "Edit", "Editing", "EditingRetriever", "GenerativeRetriever",
+    "Modifier", "ModifierContext", "QuerySet", "Retriever", "Sampling", "SetRetriever", "Space", "TextEncoder",
+    "TextLatents",
 ]  # fmt: skip
 
 
@@ -66,6 +67,10 @@ class Dataset:
     """One row a track, in the order of `track_ids`; None where the truth is not known."""
     fingerprint: str
     """SHA-256 of the content."""
+    seconds: float | None = None
+    """Length of a track; None where the source does not say."""
+    gallery: str | None = None
+    """Name of the tracks' latents, as `Space.pooled` takes it, where it depends on options; None: the source's own."""
 
     def track_index(self) -> dict[str, int]:
         return {track: i for i, track in enumerate(self.track_ids)}
@@ -88,6 +93,7 @@ class Space(Protocol):
     dim: int
 
     def digest(self) -> str: ...
+    def encoder_digest(self) -> str: ...
     def pooled(self, dataset: str) -> np.ndarray: ...
     def has_extra(self, kind: str) -> bool: ...
     def extra(self, kind: str, name: str) -> np.ndarray: ...
@@ -118,6 +124,32 @@ class Retriever(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class QuerySet:
+    """All queries of one evaluation together, and what they are asked of."""
+
+    prompts: Sequence[str]
+    clusters: Sequence[str]
+    """Track of each prompt: what is fitted for a prompt must not see another prompt of its track."""
+    gallery: np.ndarray | None
+    """(N, d) raw time means of the tracks that are searched, without any labels; None where there are none."""
+
+
+Ask = Callable[[Sequence[str], Sampling], np.ndarray]
+"""(prompts, sampling) -> (P, K, d) latents of another retriever."""
+
+
+@runtime_checkable
+class SetRetriever(Retriever, Protocol):
+    """A retriever built on another one, whose query also depends on the other queries and on the gallery."""
+
+    base: Retriever
+
+    def query_set(self, asked: QuerySet, sampling: Sampling, ask: Ask) -> np.ndarray:
+        """Queries of a whole evaluation, `ask` giving those of `base`, from the cache where they are: (P, K, d)."""
+        ...
+
+
 @runtime_checkable
 class GenerativeRetriever(Retriever, Protocol):
     """A retriever whose generation can be steered by a negative prompt (eq. 2)."""
@@ -143,6 +175,8 @@ class Editing:
     """Guidance while inverting: 1 by default, 3 as the authors' code."""
     refine: int = 0
     """Fixed-point iterations a step of inversion."""
+    guidance: float | None = None
+    """Guidance of the denoising under the edit; None: that of the sampling."""
 
 
 @runtime_checkable

@@ -9,8 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import UserError
-from bench.protocols import Edit, Editing, EditingRetriever, GenerativeRetriever, Retriever, Sampling, Space
+from bench.errors import NotApplicable
+from bench.protocols import (
+    Edit,
+    Editing,
+    EditingRetriever,
+    GenerativeRetriever,
+    QuerySet,
+    Retriever,
+    Sampling,
+    SetRetriever,
+    Space,
+)
 from bench.store import Cache
 
 __all__ = ["QueryContext", "QuerySource"]
@@ -34,7 +44,7 @@ class QuerySource:
             "retriever": self.retriever.name,
             "version": self.retriever.version,
             "digest": self.retriever.digest(),
-            "space": self.space.digest(),
+            "space": self.space.encoder_digest(),
             **content,
         }
         if not self.retriever.deterministic:
@@ -50,7 +60,13 @@ class QuerySource:
         return run
 
     def query(self, prompts: Sequence[str], sampling: Sampling) -> np.ndarray:
-        """Query latents of prompts: (P, K, d)."""
+        """Query latents of prompts: (P, K, d).
+
+        Raises:
+            NotApplicable: the retriever answers whole sets of queries (see `query_set`).
+        """
+        if self.of_sets:
+            raise NotApplicable(f"retriever {self.retriever.name!r} is fitted on whole sets of queries")
         texts = list(dict.fromkeys(prompts))
         described = self._described(sampling, kind="query", prompts=texts)
         what = f"{len(texts)} queries, guidance {sampling.guidance:g}"
@@ -58,17 +74,32 @@ class QuerySource:
         place = {text: row for row, text in enumerate(texts)}
         return latents[[place[prompt] for prompt in prompts]]
 
+    @property
+    def of_sets(self) -> bool:
+        """Whether a query depends on the others asked with it."""
+        return isinstance(self.retriever, SetRetriever)
+
+    def query_set(self, asked: QuerySet, sampling: Sampling) -> np.ndarray:
+        """Query latents of a whole evaluation: (P, K, d).
+
+        A retriever that does not look at the set is asked as ever. One that does is given the queries of its base from
+        the cache, under the key that they have in every other suite; what it makes of them is not kept.
+        """
+        if not isinstance(self.retriever, SetRetriever):
+            return self.query(asked.prompts, sampling)
+        return self.retriever.query_set(asked, sampling, replace(self, retriever=self.retriever.base).query)
+
     def query_negative(
         self, prompts: Sequence[str], negatives: Sequence[str], w: float, sampling: Sampling
     ) -> np.ndarray:
         """Query latents under eq. 2: (P, K, d).
 
         Raises:
-            UserError: the retriever cannot take a negative prompt.
+            NotApplicable: the retriever cannot take a negative prompt.
         """
         retriever = self.retriever
         if not isinstance(retriever, GenerativeRetriever):
-            raise UserError(f"retriever {retriever.name!r} does not generate, so it cannot take a negative prompt")
+            raise NotApplicable(f"retriever {retriever.name!r} does not generate, so it cannot take a negative prompt")
         pairs = list(dict.fromkeys(zip(prompts, negatives, strict=True)))
         sampling = replace(sampling, guidance=1.0 + w)  # eq. 2 sets the scale; the suite's guidance plays no part
         described = self._described(sampling, kind="negative", pairs=pairs, w=w)
@@ -95,11 +126,11 @@ class QuerySource:
             start: (P, T, d) latent frames to start from; None starts from what the prompts generate.
 
         Raises:
-            UserError: the retriever's queries cannot be edited.
+            NotApplicable: the retriever's queries cannot be edited.
         """
         retriever = self.retriever
         if not isinstance(retriever, EditingRetriever):
-            raise UserError(f"retriever {retriever.name!r} does not generate by denoising, so nothing can be inverted")
+            raise NotApplicable(f"retriever {retriever.name!r} does not denoise, so nothing can be inverted")
         content: dict[str, Any] = {"prompts": list(prompts), "edited": list(edited), "editing": asdict(editing)}
         if start is not None:
             content["start"] = hashlib.sha256(np.ascontiguousarray(start).tobytes()).hexdigest()
@@ -113,7 +144,7 @@ class QuerySource:
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit text vectors Z_T: (P, d)."""
         unique = list(dict.fromkeys(texts))
-        described = {"kind": "text", "space": self.space.digest(), "texts": unique}
+        described = {"kind": "text", "space": self.space.encoder_digest(), "texts": unique}
         vectors = self.cache.array(described, lambda: self.space.text(unique).pooled)
         place = {text: row for row, text in enumerate(unique)}
         return vectors[[place[text] for text in texts]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 
-__all__ = ["bundle_dir", "paper_tables", "profile_path", "suite_names", "suite_path", "suites_dir"]
+__all__ = ["bundle_dir", "notes_path", "paper_tables", "profile_path", "suite_names", "suite_path", "suites_dir"]
 
 _PACKAGE = Path(__file__).parent
 
@@ -31,6 +31,11 @@ def bundle_dir() -> Path:
 def paper_tables() -> Path:
     """The paper's published numbers, table by table."""
     return suites_dir() / "paper" / "tables.yaml"
+
+
+def notes_path() -> Path:
+    """The notes on claims that did not hold (beside the paper's numbers: every YAML file of suites/ is a suite)."""
+    return suites_dir() / "paper" / "notes.yaml"
 
 
 def suite_names() -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from bench import bundle
-from bench.errors import UserError
+from bench.errors import NotApplicable
+from bench.latent_storage import unpack_rows
 from bench.protocols import TextLatents
 
 __all__ = ["BundledSpace", "NoTextTower"]
@@ -20,7 +21,7 @@ __all__ = ["BundledSpace", "NoTextTower"]
 EXTRAS = ("edits", "given", "mixes", "moments", "twins")
 
 
-class NoTextTower(UserError):
+class NoTextTower(NotApplicable):
     """A text was asked for in a space of audio alone; what needs one is n/a there, for this reason."""
 
 
@@ -47,11 +48,15 @@ class BundledSpace:
         """Digest of the encoder and of the gallery latents, without loading either."""
         return bundle.combined_digest(self.bundle_files())
 
+    def encoder_digest(self) -> str:
+        """Digest of the encoder alone: all that a query depends on, whatever gallery it is asked of."""
+        return bundle.combined_digest(self.encoder.bundle_files())
+
     @cached_property
     def _latents(self) -> dict[str, np.ndarray]:
         from safetensors.numpy import load_file
 
-        return load_file(bundle.path(f"latents-{self.name}.safetensors"))
+        return unpack_rows(load_file(bundle.path(f"latents-{self.name}.safetensors")))
 
     def pooled(self, split: str) -> np.ndarray:
         """Time means of a split's frames, raw (norm at most 1): (N, d) float32. Splits: pc-test, sd-test, …
@@ -70,7 +75,7 @@ class BundledSpace:
         if kind not in self._extras:
             from safetensors.numpy import load_file
 
-            self._extras[kind] = load_file(bundle.path(f"{kind}-{self.name}.safetensors"))
+            self._extras[kind] = unpack_rows(load_file(bundle.path(f"{kind}-{self.name}.safetensors")))
         return self._extras[kind][name]
 
     def probes(self) -> dict[str, dict[str, dict[str, float]]]:

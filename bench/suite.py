@@ -116,15 +116,18 @@ def load_suite(
         profile: what the role names stand for: `mini`, or a profile file.
         preset: one of the suite's presets.
         overrides: dotted path -> value; a bare name of a setting (`samples`) means `settings.samples`. They win over
-            the preset.
+            the preset. `retriever` puts one of the profile's retrievers in the place of the suite's.
 
     Raises:
         UserError: one line a problem: file, line, key, what is wrong, and the nearest valid name.
     """
     document = read_yaml(resources.suite_path(target))
-    knobs = _apply_overrides(document, overrides or {})
-    parsed = parse_document(document, SuiteFile)
     chosen_profile = parse_document(read_yaml(resources.profile_path(profile)), ProfileFile)
+    given = dict(overrides or {})
+    if "retriever" in given:
+        _put_retriever(document, str(given.pop("retriever")), chosen_profile)
+    knobs = _apply_overrides(document, given)
+    parsed = parse_document(document, SuiteFile)
     problems = Problems(document)
     resolver = Resolver(parsed, chosen_profile, problems)
     datasets, spaces = resolver.datasets(), resolver.spaces()
@@ -144,6 +147,19 @@ def load_suite(
     )  # fmt: skip
 
 
+def _put_retriever(document: Document, name: str, profile: ProfileFile) -> None:
+    """Run the suite on one other retriever of the profile, in its space; the suite's replicates are of its own."""
+    role = profile.retrievers.get(name)
+    if role is None:
+        close = registry.nearest(name, list(profile.retrievers))
+        hint = f"did you mean {close!r}?" if close else f"it has: {', '.join(profile.retrievers)}"
+        raise UserError(f"--set retriever: profile {profile.name!r} has no retriever {name!r}; {hint}")
+    document.set("retrievers", [{"name": role.name, "id": name}])
+    document.set("replicates", [])
+    if role.space is not None:
+        document.set("spaces", [role.space])
+
+
 def _apply_overrides(document: Document, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Write overrides into the document; what concerns settings is returned, since it must win over the preset."""
     knobs = {}
@@ -153,7 +169,7 @@ def _apply_overrides(document: Document, overrides: Mapping[str, Any]) -> dict[s
             path, rest = f"settings.{first}", first
             first = "settings"
         elif first not in SuiteFile.model_fields:
-            known = [*SuiteFile.model_fields, *Knobs.model_fields]
+            known = ["retriever", *SuiteFile.model_fields, *Knobs.model_fields]
             close = registry.nearest(first, known)
             hint = f"did you mean {close!r}?" if close else f"valid keys: {', '.join(known)}"
             raise UserError(f"--set {path}: unknown key {first!r}; {hint}")

@@ -39,8 +39,8 @@ def edit_latents(
     Args:
         denoiser_of: makes the guided denoiser of some texts.
         prompts: P source texts; what starts the edit is generated under them, as `sampling` says.
-        edited: P texts to move to, under the sampling's guidance.
-        editing: method, depth and the guidance of the inversion.
+        edited: P texts to move to, under the editing's guidance, or where it has none the sampling's.
+        editing: method, depth, and guidance on the way there and back.
         shape: (C, T) of a latent.
         start: (P, C, T) scaled latents to start from instead of generated ones.
 
@@ -55,7 +55,7 @@ def edit_latents(
     k = sampling.samples
     sampler = parse_sampler(sampling.sampler)
     noise = query_noise(prompts, k, shape, sampling.seed).flatten(0, 1).to(device)
-    towards = denoiser_of(edited, sampling.guidance, k)
+    towards = denoiser_of(edited, sampling.guidance if editing.guidance is None else editing.guidance, k)
     if editing.method == "regeneration":
         return sample(sampler, towards, noise, schedule)
     if start is None:

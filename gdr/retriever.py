@@ -67,7 +67,7 @@ class DiffusionRetriever:
         """Digest of the weights, the space and the text encoder; loads nothing."""
         own = bundle.combined_digest([f"{self.weights}.safetensors"])
         length = "" if self.frames is None else f"+T{self.frames}"
-        return f"{own}+{self.space.digest()}{self._texts.digest()}{length}"
+        return f"{own}+{self.space.encoder_digest()}{self._texts.digest()}{length}"
 
     def _build(self, config: dict[str, Any]) -> Any:
         """The network of a config."""

@@ -1,63 +1,176 @@
-"""Build reports/ from nothing but the bundle: both presets, five seeds, and how far they agree.
+"""Build reports/ from nothing but the bundle: every suite in both presets, other retrievers, seeds; then all pages.
 
-Usage: python scripts/make_reports.py [--out reports] [--results results] [--skip-full]
+Usage: python scripts/make_reports.py [--preset quick|full|both] [--jobs N] [--only SUITE ...] [--out reports]
 
-Runs that are finished are found again and not repeated. Used by `make reports`.
+Runs are started as `bench run` with one thread each, so that their numbers do not depend on how many run at a time.
+What is in results/ and the cache is found again: stopped, the same command goes on. A run that fails does not stop the
+others; the pages are built from those that did not, and the exit code is 1. Used by `make reports`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import bench
-from bench.report._seeds import build_seeds
-from bench.report.load import build_agreement
-
-#: Suite -> presets that are published, and what is set beside them. Adaptation on PC is a matter of a few points in a
-#: gallery of 5500, so the mismatch suite is published with all queries.
-SUITES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "negative-prompting": (("quick", "full"), {}),
-    "mismatch": (("quick",), {"queries": 5500}),
-}
-SEEDS = range(5)
+from bench import resources
+from bench._suite_yaml import read_yaml
+from bench.report.index import build_index
+from bench.report.load import Run, find_runs
 
 
-def publish(result: bench.RunResult, out: Path) -> None:
-    """Copy a run's page, figures and tables, and its summary, into the reports folder."""
-    result.report()
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.md", "report.html", "summary.json"):
-        shutil.copyfile(result.folder / name, out / name)
-    for name in ("figures", "tables"):
-        if (result.folder / name).is_dir():
-            shutil.copytree(result.folder / name, out / name, dirs_exist_ok=True)
+class Job(NamedTuple):
+    """One run: a suite, a preset, and what is set beside it."""
+
+    suite: str
+    preset: str
+    settings: tuple[str, ...] = ()
+    seed: int | None = None
+
+    @property
+    def name(self) -> str:
+        seed = () if self.seed is None else (f"seed={self.seed}",)
+        return " ".join((self.suite, self.preset, *self.settings, *seed))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+# --- the plan: what is published --------------------------------------------------------------------------------------
+
+#: Suites of these groups, each in every preset asked for.
+GROUPS = ("default", "tuning")
+PRESETS = ("quick", "full")
+#: Suite -> other main retrievers that it is run on, a page each.
+OTHER_RETRIEVERS = {"negative-prompting": ("gdr-muscall", "gdr-clap-t5", "gdr-mule-t5")}
+#: Suite -> noise seeds beside the suite's own, in the quick preset; training seeds are not repeated in them.
+SEEDS = {"negative-prompting": (1, 2, 3, 4)}
+SEED_SETTINGS = ("replicates=[]",)
+
+
+def plan(presets: Sequence[str] = PRESETS, only: Sequence[str] = ()) -> list[Job]:
+    """The runs to publish, quick ones first, so that a mistake shows early.
+
+    Args:
+        presets: of the runs.
+        only: names of suites; default all of `GROUPS`.
+
+    Raises:
+        SystemExit: `only` names a suite that there is not.
+    """
+    known = resources.suite_names()
+    unknown = sorted(set(only) - set(known))
+    if unknown:
+        raise SystemExit(f"unknown suite {', '.join(unknown)} (known: {', '.join(known)})")
+    suites = [name for name in known if (name in only if only else _group(name) in GROUPS)]
+    jobs = []
+    for preset in presets:
+        jobs += [Job(suite, preset) for suite in suites]
+        for suite in suites:
+            jobs += [Job(suite, preset, (f"retriever={other}",)) for other in OTHER_RETRIEVERS.get(suite, ())]
+    if "quick" in presets:
+        for suite in suites:
+            jobs += [Job(suite, "quick", SEED_SETTINGS, seed) for seed in SEEDS.get(suite, ())]
+    return jobs
+
+
+def _group(suite: str) -> str:
+    return str(read_yaml(resources.suite_path(suite)).data.get("group"))
+
+
+# --- running it -------------------------------------------------------------------------------------------------------
+
+
+class Outcome(NamedTuple):
+    """What came of a job: the run's folder, or why there is none."""
+
+    job: Job
+    folder: Path | None
+    why: str = ""
+
+
+def bench_command(job: Job, results: Path) -> list[str]:
+    """The command line of a job; it prints the run's folder."""
+    command = [sys.executable, "-m", "bench", "run", job.suite, "--preset", job.preset, "--threads", "1"]
+    command += ["--out", str(results), "--quiet"]
+    for setting in job.settings:
+        command += ["--set", setting]
+    return command if job.seed is None else [*command, "--seed", str(job.seed)]
+
+
+def run_job(job: Job, command: Sequence[str]) -> Outcome:
+    """Run one command; its last printed line is the run's folder."""
+    start = time.monotonic()
+    print(f"start  {job.name}", flush=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    seconds = time.monotonic() - start
+    said = [line for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode == 0 and said and (Path(said[-1]) / "summary.json").is_file():
+        print(f"done   {job.name}: {said[-1]} ({seconds:.0f} s)", flush=True)
+        return Outcome(job, Path(said[-1]))
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it printed no folder of results"]
+    print(f"FAILED {job.name} after {seconds:.0f} s, exit code {done.returncode}: {lines[-1]}", flush=True)
+    return Outcome(job, None, lines[-1])
+
+
+def run_jobs(jobs: Sequence[Job], at_once: int, command: Callable[[Job], Sequence[str]]) -> list[Outcome]:
+    """Run jobs, several at a time; one that fails does not stop the others."""
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        return list(pool.map(lambda job: run_job(job, command(job)), jobs))
+
+
+# --- publishing it ----------------------------------------------------------------------------------------------------
+
+
+def publish(outcomes: Sequence[Outcome], out: Path) -> Path:
+    """Build the pages beside `out`, then put them in its place.
+
+    Args:
+        outcomes: of the jobs; what was published before of other suites and presets stays.
+        out: `reports/`; made anew, so it must be empty, or what an earlier call made.
+
+    Raises:
+        SystemExit: `out` holds something else.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / "index.md").is_file():
+        raise SystemExit(f"{out}: holds something else than reports (no index.md); name another folder with --out")
+    earlier = [Run(folder) for folder in find_runs(out / "data")] if (out / "data").is_dir() else []
+    tried = {(outcome.job.suite, outcome.job.preset) for outcome in outcomes}
+    kept = [run.folder for run in earlier if (run.suite, run.preset) not in tried]
+    folders = [outcome.folder for outcome in outcomes if outcome.folder is not None]
+    fresh = out.with_name(f"{out.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    build_index([*folders, *kept], fresh, keep=fresh / "data")
+    shutil.rmtree(out, ignore_errors=True)
+    fresh.rename(out)
+    return out / "index.md"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("reports"))
     parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--skip-full", action="store_true", help="quick runs and seeds only")
-    args = parser.parse_args()
-    lines = ["# Reports", "", "Every page is built by `make reports` from runs of the embedded default.", ""]
-    for suite, (wanted, overrides) in SUITES.items():
-        chosen = [preset for preset in wanted if preset == "quick" or not args.skip_full]
-        presets = {preset: bench.run(suite, preset=preset, set=overrides, out=args.results) for preset in chosen}
-        for preset, result in presets.items():
-            publish(result, args.out / suite / preset)
-            lines.append(f"- [{suite}, {preset}]({suite}/{preset}/report.md)")
-        if "full" in presets:
-            build_agreement(presets["quick"].folder, presets["full"].folder, args.out / suite / "agreement.md")
-            lines.append(f"- [{suite}: agreement of quick and full]({suite}/agreement.md)")
-    once = {"replicates": []}
-    seeds = [bench.run("negative-prompting", seed=seed, set=once, out=args.results).folder for seed in SEEDS]
-    build_seeds(seeds, args.out / "negative-prompting" / "seeds.md")
-    lines.append("- [negative-prompting: verdicts over five seeds](negative-prompting/seeds.md)")
-    (args.out / "index.md").write_text("\n".join(lines) + "\n")
+    parser.add_argument("--preset", choices=(*PRESETS, "both"), default="both")
+    parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="runs at a time, a thread each")
+    parser.add_argument("--only", nargs="+", default=[], metavar="SUITE")
+    parser.add_argument("--list", action="store_true", help="print the runs and stop")
+    args = parser.parse_args(argv)
+    jobs = plan(PRESETS if args.preset == "both" else (args.preset,), args.only)
+    if args.list:
+        print("\n".join(job.name for job in jobs))
+        return 0
+    outcomes = run_jobs(jobs, args.jobs, lambda job: bench_command(job, args.results))
+    if any(outcome.folder for outcome in outcomes):
+        print(publish(outcomes, args.out))
+    failed = [outcome for outcome in outcomes if outcome.folder is None]
+    for outcome in failed:
+        print(f"failed: {outcome.job.name}: {outcome.why}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

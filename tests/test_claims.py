@@ -39,6 +39,7 @@ def claim(**keys):
         "id": "c", "text": "t", "source": "s", "metric": "removal@10", "a": {"modifier": "np", "strength": 2.0},
         "b": [{"modifier": "placebo", "strength": 2.0}], "at": None, "expect": "a > b", "compare": "difference",
         "margin": MARGIN, "requires": [],
+        "predictor": None, "over": [],
     }  # fmt: skip
     return SimpleNamespace(**{**given, **keys})
 

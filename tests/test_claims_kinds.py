@@ -22,6 +22,7 @@ def claim(**keys):
     given = {
         "id": "c", "text": "t", "source": "s", "metric": "R@10", "a": {"retriever": "a"}, "b": [{"retriever": "b"}],
         "at": None, "expect": "a > b", "compare": "difference", "margin": MARGIN, "requires": [],
+        "predictor": None, "over": [],
     }  # fmt: skip
     return SimpleNamespace(**{**given, **keys})
 

@@ -69,6 +69,13 @@ def _corpus(domain: str) -> str:
     return "\n".join(lines + notes)
 
 
+def _mixes(source: Any) -> str:
+    loaded = [
+        source.load(law=law, style=style, tracks=20) for law in ("pc", "sd") for style in ("library", "describer")
+    ]
+    return "\n".join(f"{one.truth.to_json(orient='records')} {list(one.captions['text'])}" for one in loaded)
+
+
 @cache
 def components() -> dict[str, tuple[int, str]]:
     """Component -> (version, digest of its output)."""
@@ -79,7 +86,8 @@ def components() -> dict[str, tuple[int, str]]:
     for name in registry.datasets.names():
         if name.startswith("gmcaps/"):
             source = registry.datasets.get(name)()
-            found[f"dataset {name}"] = source.version, digest(_corpus(source.domain))
+            made = _mixes(source) if name == "gmcaps/mix" else _corpus(source.domain)
+            found[f"dataset {name}"] = source.version, digest(made)
     from gdr.noise import query_noise
     from gdr.retriever import GDR
 

@@ -63,7 +63,7 @@ def test_unknown_name_gives_the_nearest_and_the_next_step() -> None:
 
 
 def test_unknown_name_far_from_all_lists_them() -> None:
-    with pytest.raises(UserError, match=r"known: contrastive, gdr, mlp-diffusion, mlp-regression, ridge"):
+    with pytest.raises(UserError, match=r"known: aligned, contrastive, gdr, mlp-diffusion, mlp-regression, ridge"):
         registry.retrievers.get("zzzzzzzz")
 
 

@@ -87,14 +87,21 @@ def test_random_weights(write_suite, tmp_path, monkeypatch):
     assert_nothing_is_supported(run(write_suite, tmp_path / "run"))
 
 
-def test_shuffled_captions(write_suite, tmp_path):
-    """Every text is taken for another one, prompts and negatives alike: the model is sound, the words mean nothing."""
+@pytest.fixture(scope="module")
+def other(bundle_ready):
+    """Another text for every text, always the same one."""
     captions = registry.datasets.get("gmcaps/sd")().load().captions["text"]
     pool = sorted(set(captions))
 
-    def other(text):
+    def read(text):
         place = int.from_bytes(hashlib.sha256(f"shuffled: {text}".encode()).digest()[:8], "little")
         return pool[place % len(pool)]
+
+    return read
+
+
+def test_shuffled_captions(write_suite, tmp_path, other):
+    """Every text is taken for another one, prompts and negatives alike: the model is sound, the words mean nothing."""
 
     class Shuffled(GDR):
         """GDR that reads another text than it is given."""
@@ -123,3 +130,34 @@ def test_irrelevant_negatives(write_suite, tmp_path):
         return True
 
     assert_nothing_is_supported(run(write_suite, tmp_path, negatives=nonsense))
+
+
+#: Suite -> claims that credit a GDR with what only a model that understands its prompt can have. (FAD, spread
+#: and closeness to an earlier query do not depend on the words, nor does a claim that a GDR is worse than its rival.)
+CREDITS = {
+    "retrieval": (
+        "gdr-clap-beats-clap-pc", "gdr-clap-beats-clap-sd", "gdr-muscall-matches-muscall-pc",
+        "gdr-muscall-beats-muscall-sd", "gdr-muscall-beats-muscall-mc", "gdr-follows-training-domain",
+        "generation-beats-regression-pc",
+    ),
+    "query-quality": ("unet-best-r5", "unet-best-clap", "generation-models-the-truth"),
+    "alignment": ("align-raises-r5", "align-raises-r5-pc", "align-raises-r5-mc"),
+    "domain-shift": ("adaptation-in-domain", "well-aligned-teacher-is-matched", "all-dials-cost-gdr"),
+    "ablation": ("sequence-beats-pooled", "x0-beats-epsilon"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CREDITS)
+def test_a_gdr_that_reads_other_captions_is_credited_with_nothing(name, tmp_path, monkeypatch, other):
+    import bench
+
+    query, digest = GDR.query, GDR.digest
+    monkeypatch.setattr(GDR, "query", lambda self, texts, s: query(self, [other(text) for text in texts], s))
+    monkeypatch.setattr(GDR, "digest", lambda self: f"shuffled {digest(self)}")
+    small = {
+        "sampler": "dpm++2m-4", "samples": 1, "queries": 250, "diversity_queries": 20, "diversity_samples": 2,
+        "replicates": [],
+    }  # fmt: skip
+    summary = bench.run(name, set=small, out=tmp_path / "out", threads=1).summary
+    verdicts = {claim["id"]: claim["verdict"] for claim in summary["claims"]}
+    assert {claim: verdicts[claim] for claim in CREDITS[name] if verdicts[claim] == "supported"} == {}

@@ -11,15 +11,16 @@ from bench.protocols import ModifierContext
 
 __all__ = ["TextInterpolation"]
 
-VARIANTS = ("difference", "subtract", "away")
+VARIANTS = ("difference", "subtract", "away", "add")
 
 
 class TextInterpolation(OnPlainQueries):
-    """Δ_T: the query moved by text vectors, Z̃ + w(Z_T⁺ − Z_T⁻), or its variants `subtract` and `away`.
+    """Δ_T: the query moved by text vectors, Z̃ + w(Z_T⁺ − Z_T⁻), or its variants.
 
     Args:
         variant: `difference` Z̃ + w(Z_T⁺ − Z_T⁻), the text's formula; `subtract` Z̃ − w Z_T⁻;
-            `away` Z̃ + w(Z̃ − Z_T⁻). Table 6's column cannot come from the first (FACTS.md 8.4).
+            `away` Z̃ + w(Z̃ − Z_T⁻). Table 6's column cannot come from the first (FACTS.md 8.4). `add` Z̃ + w Z_T of the
+            edit, for an edit that says what is wanted: query arithmetic in a joint space.
         vectors: `unit`, the samples are scaled to unit norm first; `raw`, as the paper writes it; `renormalised`,
             as `unit`, and the result has the length of the sample it started from.
     """
@@ -44,6 +45,8 @@ class TextInterpolation(OnPlainQueries):
             moved = base + w * (positive - negative)
         elif self.variant == "subtract":
             moved = base - w * negative
+        elif self.variant == "add":
+            moved = base + w * negative  # the edit's text is what is wanted here
         else:
             moved = base + w * (base - negative)
         return restore(moved, samples, self.vectors)

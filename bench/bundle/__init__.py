@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -48,8 +49,11 @@ def digest(name: str) -> str:
     try:
         return manifest()["files"][name]["sha256"]
     except KeyError:
-        known = ", ".join(sorted(manifest()["files"]))
-        raise BundleError(f"{directory() / MANIFEST}: no file {name!r} in the bundle (it holds: {known})") from None
+        close = difflib.get_close_matches(name, manifest()["files"], 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise BundleError(
+            f"{directory() / MANIFEST}: no file {name!r} in the bundle; {hint}`make bundle` makes what is missing"
+        ) from None
 
 
 def has(name: str) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from bench.bundle.build import BuildContext
 from bench.bundle.parts import load_built_encoder
 from bench.datasets.gmcaps.corpus import Track
+from bench.latent_storage import pack_rows
 
 __all__ = ["given_file", "make_given", "make_mixes", "make_real_edits", "make_twins", "mixes_file", "twins_file"]
 
@@ -30,7 +31,7 @@ def given_file(encoder: str) -> str:
 
 
 def mixes_file(encoder: str) -> str:
-    """Bundle file of mixtures of the dials: one (n, d) float16 array per `law-rendering`."""
+    """Bundle file of mixtures of the dials: (n, d) of each `law-rendering`, packed by `bench.latent_storage`."""
     return f"mixes-{encoder}.safetensors"
 
 
@@ -68,6 +69,13 @@ def _save(context: BuildContext, file: str, arrays: dict[str, np.ndarray]) -> st
     save_file(
         {name: np.ascontiguousarray(a, dtype=np.float16) for name, a in arrays.items()}, context.bundle_file(file)
     )
+    return file
+
+
+def _save_packed(context: BuildContext, file: str, arrays: dict[str, np.ndarray]) -> str:
+    from safetensors.numpy import save_file
+
+    save_file(pack_rows(arrays), context.bundle_file(file))
     return file
 
 
@@ -156,7 +164,7 @@ def make_mixes(
             frames = _encode_tracks(context, corpus.tracks(domain, "test"), encoders)
             for name in encoders:
                 pooled[name][f"{law}-{rendering}"] = frames[name].mean(1)
-    files = [_save(context, mixes_file(name), pooled[name]) for name in encoders]
+    files = [_save_packed(context, mixes_file(name), pooled[name]) for name in encoders]
     return {"files": files, "info": {"sets": [f"{a}-{b}" for a in laws for b in renderings], "size": size}}
 
 

@@ -194,6 +194,7 @@ def make_latents(context: BuildContext, *, encoder: str, gallery: list[str], tra
     from safetensors.numpy import save_file
 
     from bench.bundle.probes import probe_space
+    from bench.latent_storage import pack_rows
 
     loaded = load_built_encoder(context, encoder)
     pooled: dict[str, np.ndarray] = {}
@@ -209,7 +210,8 @@ def make_latents(context: BuildContext, *, encoder: str, gallery: list[str], tra
             work_files.append(file)
         context.report(at + 1, len(splits), split)
     latents, space = f"latents-{encoder}.safetensors", f"space-{encoder}.json"
-    save_file({split: pooled[split].astype(np.float16) for split in gallery}, context.bundle_file(latents))
+    # Eight bits suffice to search, and half the room; what is trained on latents reads the frames.
+    save_file(pack_rows({split: pooled[split] for split in gallery}), context.bundle_file(latents))
     probes = probe_space(pooled)
     context.bundle_file(space).write_text(json.dumps(probes, indent=1, sort_keys=True) + "\n")
     return {"files": [latents, space], "work_files": work_files, "info": {"probes": probes["probes"]["pc"]}}

@@ -27,6 +27,7 @@ NEEDS = {
     "targets": "vectors that queries are compared with",
     "text": "vectors of the texts",
     "reference": "a reference set of vectors",
+    "dataset": "facts of the whole dataset: its size, its captions",
 }
 
 
@@ -118,6 +119,8 @@ class Measured:
     why_no_spread: str = "not asked for"
     true_samples: Lazy = field(default_factory=Lazy)
     """The true distribution of captions: `queries` (p, K, d) samples of p captions, `tracks` (p, M, d), `rows`."""
+    facts: Lazy = field(default_factory=Lazy)
+    """Facts of the whole dataset by name, such as `tracks` or `words`; what it does not know is missing."""
 
     @property
     def n(self) -> int:

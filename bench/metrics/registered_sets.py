@@ -43,6 +43,12 @@ def _no_reference(m: Measured, key: re.Match[str]) -> str | None:
     return m.references.why_missing(key["ref"])
 
 
+def _no_fad(m: Measured, key: re.Match[str]) -> str | None:
+    if key["unit"] and key["ref"] == "train":
+        return "of the training set only the moments of raw vectors are kept"
+    return _no_reference(m, key)
+
+
 def _no_text(m: Measured, key: re.Match[str]) -> str | None:
     return m.references.why_missing(key["ref"]) or m.targets.why_missing("ZT+")
 
@@ -134,9 +140,9 @@ def _beyond_truth(m: Measured, measure: Callable[[np.ndarray], np.ndarray]) -> n
 
 
 FAD = Metric(
-    "FAD(reference)", r"FAD(?P<unit>unit)?\((?P<ref>jam|eval)(?P<one>,K=1)?\)", "distance", False, (0, None),
+    "FAD(reference)", r"FAD(?P<unit>unit)?\((?P<ref>jam|eval|train)(?P<one>,K=1)?\)", "distance", False, (0, None),
     "Fréchet distance of time means to the reference set; raw, or on unit vectors (FADunit); of one sample (K=1)",
-    reference="arXiv 1812.08466", statistic=_fad, needs=("queries", "reference"), why_null=_no_reference,
+    reference="arXiv 1812.08466", statistic=_fad, needs=("queries", "reference"), why_null=_no_fad,
 )  # fmt: skip
 FAD_INF = Metric(
     "FADinf(reference)", r"FADinf\((?P<ref>jam|eval)\)", "distance", False, (None, None),

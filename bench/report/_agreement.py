@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.report._format import cell_label, dataset_label, retriever_label
@@ -12,7 +12,7 @@ from bench.report.load import Run, Value
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["agreement_page"]
+__all__ = ["agreement_blocks", "agreement_page", "overview"]
 
 
 def agreement_page(a: Run, b: Run, compared: pd.DataFrame) -> str:
@@ -23,13 +23,19 @@ def agreement_page(a: Run, b: Run, compared: pd.DataFrame) -> str:
         b: the other.
         compared: `agreement(a, b)`.
     """
+    title = escape(str(a.summary.get("title") or a.suite))
+    names = _names(a, b)
+    return "\n\n".join([f"# Agreement of {names[0]} and {names[1]}: {title}", *agreement_blocks(a, b, compared)]) + "\n"
+
+
+def agreement_blocks(a: Run, b: Run, compared: pd.DataFrame) -> list[str]:
+    """The same without a title, for a page about several suites."""
     names = _names(a, b)
     metrics = compared[compared["kind"] == "metric"]
     claims = compared[compared["kind"] == "claim"]
     judged = metrics[metrics["agree"].notna()]
     agree = int(judged["agree"].astype(bool).sum())
     blocks = [
-        f"# Agreement of {names[0]} and {names[1]}: {escape(str(a.summary.get('title') or a.suite))}",
         f"Cells in {names[0]}: {len(a.summary['cells'])}; in {names[1]}: {len(b.summary['cells'])}. Of {len(judged)} "
         f"comparisons the 95 % intervals overlap in {agree}. Metrics of a set (FAD, Vendi) depend on n and are not "
         "compared where n differs; without an interval on both sides nothing is compared either.",
@@ -40,7 +46,27 @@ def agreement_page(a: Run, b: Run, compared: pd.DataFrame) -> str:
     if len(claims):
         same = int(claims["agree"].astype(bool).sum())
         blocks += [f"Verdicts are equal for {same} of {len(claims)} claims.", _claims(claims, names).markdown()]
-    return "\n\n".join(blocks) + "\n"
+    return blocks
+
+
+def overview(compared: Mapping[str, tuple[Run, Run, pd.DataFrame]]) -> Table:
+    """A row a suite: how many comparisons agree, and how many verdicts.
+
+    Args:
+        compared: name of the page -> the two runs and `agreement` of them.
+    """
+    rows = []
+    for name, (_, _, frame) in compared.items():
+        judged = frame[(frame["kind"] == "metric") & frame["agree"].notna()]["agree"].astype(bool)
+        claims = frame[frame["kind"] == "claim"]["agree"].astype(bool)
+        rows.append(
+            (
+                text(f"[{name}]({name}.md)"), _count(len(judged)), _count(int(judged.sum())),
+                _count(len(claims)), _count(int(claims.sum())),
+            )
+        )  # fmt: skip
+    columns = ("suite", "compared", "intervals overlap", "claims", "same verdict")
+    return Table("agreement", "Every suite", columns, tuple(rows))
 
 
 def _names(a: Run, b: Run) -> tuple[str, str]:

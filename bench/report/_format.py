@@ -10,15 +10,17 @@ from typing import Any
 from bench.report.load import Value
 
 __all__ = [
-    "PLACEBOS", "cell_label", "dataset_label", "family_label", "interval", "p_value", "primary", "retriever_label",
-    "rounded", "slug",
+    "BY_STEPS", "PLACEBOS", "cell_label", "dataset_label", "family_label", "interval", "p_value", "primary",
+    "retriever_label", "rounded", "slug",
 ]  # fmt: skip
 
 #: Decimals by unit; other units (distances, effective numbers of items) get three significant digits.
 DECIMALS = {"%": 1, "cosine": 2, "share": 2, "effect": 3}
 PLACEBOS = frozenset({"irrelevant-negative", "random-direction"})
 #: Strength at which methods are printed side by side: the paper's guidance 3, and a fifth of the angle for slerp.
-PRIMARY = {"slerp": 0.2}
+PRIMARY = {"slerp": 0.2, "ddim-inversion": 0.4, "sdedit": 0.4}
+#: Modifiers whose strength is a share of the steps that are gone back.
+BY_STEPS = frozenset({"ddim-inversion", "sdedit"})
 PRIMARY_DEFAULT = 2.0
 
 
@@ -60,7 +62,11 @@ def slug(text: str) -> str:
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
-_RETRIEVERS = {"clap": "CLAP", "muscall": "MusCALL", "mule": "MULE"}
+_RETRIEVERS = {"clap": "CLAP", "muscall": "MusCALL", "mule": "MULE", "t5": "T5"}
+_WHOLE = {
+    "mlp-diffusion": "MLP diffusion", "mlp-diffusion-bug": "MLP diffusion (dropout bug)",
+    "mlp-regression": "MLP regression", "unet-regression": "UNet regression",
+}  # fmt: skip
 
 
 def dataset_label(name: str) -> str:
@@ -71,6 +77,8 @@ def dataset_label(name: str) -> str:
 
 def retriever_label(name: str) -> str:
     """`GDR-CLAP` of `gdr-clap`, as the paper spells it; parts that are no known model stay as they are."""
+    if name in _WHOLE:
+        return _WHOLE[name]
     return "-".join(_RETRIEVERS.get(part, part.upper() if part == "gdr" else part) for part in name.split("-"))
 
 
@@ -89,8 +97,30 @@ def family_label(modifier: str, params: Mapping[str, Any]) -> str:
     }  # fmt: skip
     if modifier in plain:
         return plain[modifier]
+    if modifier in BY_STEPS or modifier == "regeneration" or (modifier == "slerp" and params.get("toward") == "edit"):
+        return _editing_label(modifier, params)
     own = {k: v for k, v in params.items() if k not in {"strength", "sampler", "samples", "guidance"}}
     return " ".join([modifier, *(f"{k}={v}" for k, v in sorted(own.items()))])
+
+
+def _editing_label(modifier: str, params: Mapping[str, Any]) -> str:
+    """Short name of a method that moves a query to a refined prompt."""
+    if modifier == "regeneration":
+        return f"regeneration, {params.get('noise', 'new')} noise"
+    if modifier == "slerp":
+        return "slerp to the edit"
+    label = "DDIM inversion" if modifier == "ddim-inversion" else "SDEdit"
+    guidance = params.get("guidance_inversion", 1.0)
+    if guidance == 0:
+        label += ", without a text"
+    elif guidance != 1:
+        label += f", guidance {guidance:g} in it"
+    if "guidance_edit" in params:
+        label += f", guidance {params['guidance_edit']:g} back"
+    refine = params.get("refine", 0)
+    known = {"strength", "sampler", "samples", "guidance", "guidance_edit", "guidance_inversion", "refine", "steps"}
+    rest = [f"{name}={value}" for name, value in sorted(params.items()) if name not in known]
+    return ", ".join([label, *([f"{refine} refinements"] if refine else []), *rest])
 
 
 def cell_label(cell: Mapping[str, Any], guidance: float = 3.0) -> str:
@@ -102,6 +132,10 @@ def cell_label(cell: Mapping[str, Any], guidance: float = 3.0) -> str:
     strength = params.get("strength")
     if strength is None:
         return label
+    if cell["modifier"] in BY_STEPS:
+        steps = params.get("steps")
+        said = f"{strength * steps:g} of {steps:g} steps" if steps else f"{100 * strength:g} % of the steps"
+        return f"{label}, {said}"
     letter = "t" if cell["modifier"] == "slerp" else "w"
     placebo = " (placebo)" if label.endswith(" (placebo)") else ""
     return f"{label.removesuffix(placebo)}, {letter} = {strength:g}{placebo}"

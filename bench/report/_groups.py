@@ -73,8 +73,13 @@ class Group:
     def primary_of(self, members: Sequence[Cell]) -> Cell:
         """The cell of a family at which methods are compared."""
         strengths = [c["params"]["strength"] for c in members if c["params"].get("strength") is not None]
-        wanted = primary(members[0]["modifier"], strengths)
+        wanted = self.primary_strength(members[0]["modifier"], options(members[0]), strengths)
         return next(c for c in members if c["params"].get("strength") == wanted)
+
+    def primary_strength(self, modifier: str, given: Mapping[str, Any], strengths: list[float]) -> float | None:
+        """The strength that the suite names as primary, else the agreed one, else the middle of the sweep."""
+        named = self.run.primary(modifier, given)
+        return named if named in strengths else primary(modifier, strengths)
 
     def arm(self, arm: Arm) -> Cell | None:
         """The cell of a column of Table 6, or None if the run has none."""
@@ -149,7 +154,7 @@ def slices(group: Group, column: str, parts: Sequence[str], metrics: Sequence[st
         cell = group.arm(arm)
         if cell is None:
             continue
-        frame = group.run.per_query(cell["key"])
+        frame = group.run.per_query(cell["key"], (column, "negative_id", *metrics))
         for part in parts:
             rows = frame[frame[column] == part]
             if len(rows):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.report._format import PLACEBOS, family_label, primary
+from bench.report._format import PLACEBOS, family_label
 from bench.report._groups import Group, Slice
 from bench.report.load import Value
 from bench.store import write_atomic
@@ -19,7 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["category_figure", "frontier_figure", "save_figure"]
+__all__ = ["RC", "REMOVAL", "FrontierText", "category_figure", "frontier_figure", "math_label", "save_figure"]
+
+
+class FrontierText(NamedTuple):
+    """What the axes of a frontier say."""
+
+    x: str
+    y: str
+    base: str
+    oracle: bool
+    """Whether an oracle that changes all and keeps all is drawn at (1, 1)."""
+
+
+REMOVAL = FrontierText(
+    "removed: share of the negated tracks that leave the top 10", "kept, relative to an oracle", "unmodified", True
+)
 
 
 class _Style(NamedTuple):
@@ -44,18 +59,39 @@ _STYLES = {
     "unrelated negative (placebo)": _Style("#777777", "o", (0, (1, 2)), False),
     "random direction (placebo)": _Style("#777777", "s", (0, (1, 2)), False),
 }
+#: Methods that move a query to a refined prompt: they never share a figure with those above.
+_EDITING = {
+    "DDIM inversion": _Style("#000000", "o", "-"),
+    "DDIM inversion, without a text": _Style("#000000", "h", (0, (8, 1))),
+    "DDIM inversion, guidance 3 in it": _Style("#0072b2", "^", (0, (3, 1, 1, 1)), False),
+    "DDIM inversion, guidance 1 back": _Style("#0072b2", "<", (0, (4, 1)), False),
+    "DDIM inversion, guidance 5 back": _Style("#0072b2", ">", (0, (4, 2))),
+    "DDIM inversion, without a text, guidance 1 back": _Style("#0072b2", "<", (0, (4, 1))),
+    "DDIM inversion, 3 refinements": _Style("#56b4e9", "*", "none", False),
+    "DDIM inversion, without a text, 3 refinements": _Style("#56b4e9", "*", "none"),
+    "SDEdit": _Style("#d55e00", "s", "--"),
+    "slerp to the edit": _Style("#009e73", "D", "-.", False),
+    "Δ_T add": _Style("#56b4e9", "v", (0, (1, 1))),
+    "regeneration, new noise": _Style("#aa4499", "X", "none"),
+    "regeneration, same noise": _Style("#aa4499", "P", "none", False),
+}
 _OTHERS = ("<", ">", "p", "h", "8", "d")
-_RC = {
+RC = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "svg.hashsalt": "bench", "svg.fonttype": "path", "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True,
 }  # fmt: skip
 
 
 def _style(label: str, index: int) -> _Style:
-    return _STYLES.get(label) or _Style("#444444", _OTHERS[index % len(_OTHERS)], (0, (4, 1 + index)))
+    return (
+        _STYLES.get(label)
+        or _EDITING.get(label)
+        or _Style("#444444", _OTHERS[index % len(_OTHERS)], (0, (4, 1 + index)))
+    )
 
 
-def _math(label: str) -> str:
+def math_label(label: str) -> str:
+    """A method's name with its symbols set as such."""
     return label.replace("Δ_T", "$\\Delta_T$").replace("Δ_A", "$\\Delta_A$")
 
 
@@ -68,7 +104,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     import matplotlib as mpl
 
     paths = folder / f"{name}.png", folder / f"{name}.svg"
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         for path, metadata in zip(paths, ({"Software": None}, {"Date": None, "Creator": None}), strict=True):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=path.suffix[1:], dpi=160, metadata=metadata)
@@ -79,8 +115,8 @@ def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
 # --- frontier ---------------------------------------------------------------------------------------------------------
 
 
-def frontier_figure(group: Group) -> Figure | None:
-    """What each method keeps against what it removes, a line a method; None where the run has no frontiers.
+def frontier_figure(group: Group, said: FrontierText = REMOVAL) -> Figure | None:
+    """What each method keeps against what it changes, a line a method; None where the run has no frontiers.
 
     Raw and renormalised vectors are left out: cosine search sees almost the same query as from unit vectors.
     """
@@ -90,12 +126,12 @@ def frontier_figure(group: Group) -> Figure | None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_RC):
-        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(7.2, 4.6 if said.oracle else 5.6), layout="constrained")
         axes = figure.add_subplot()
         # Placebos first, so that no method hides behind them.
         for index, family in enumerate(sorted(families, key=lambda f: f["modifier"] not in PLACEBOS)):
-            _draw_family(axes, family, index)
+            _draw_family(axes, group, family, index)
         base = families[0]["points"][0]
         axes.plot(
             [base["removal"]],
@@ -105,25 +141,32 @@ def frontier_figure(group: Group) -> Figure | None:
             mfc="white",
             mec="black",
             mew=1.2,
-            label="unmodified",
+            label=said.base,
             zorder=5,
         )
-        axes.plot([1], [1], "*", ms=14, mfc="black", mec="black", label="oracle", clip_on=False, zorder=5)
+        if said.oracle:
+            axes.plot([1], [1], "*", ms=14, mfc="black", mec="black", label="oracle", clip_on=False, zorder=5)
+        bottom = 0.0 if said.oracle else _lowest(families)
+        right = 1.03 if said.oracle else _rightmost(families)
         axes.set(
-            xlabel="removed: share of the negated tracks that leave the top 10", ylabel="kept, relative to an oracle",
-            ylim=(0, max(1.05, _highest(families))), xlim=(_leftmost(families), 1.03),
-        )  # fmt: skip
+            xlabel=said.x,
+            ylabel=said.y,
+            ylim=(bottom, max(1.05, _highest(families))),
+            xlim=(_leftmost(families), right),
+        )
         handles, labels = axes.get_legend_handles_labels()
         order = sorted(range(len(labels)), key=lambda i: _legend_rank(labels[i]))
+        # Long names of methods would squeeze the axes from the side.
+        place = {"loc": "outside right center"} if said.oracle else {"loc": "outside lower center", "ncols": 2}
         figure.legend(
-            [handles[i] for i in order], [labels[i] for i in order], loc="outside right center", frameon=False,
-            handlelength=3.2, fontsize=8.5,
+            [handles[i] for i in order], [labels[i] for i in order], frameon=False, handlelength=3.2, fontsize=8.5,
+            **place,
         )  # fmt: skip
     return figure
 
 
 def _legend_rank(label: str) -> tuple[int, str]:
-    fixed = {"oracle": 0, "unmodified": 1, "NP": 2}
+    fixed = {"oracle": 0, "unmodified": 1, "unedited": 1, "NP": 2, "DDIM inversion": 2}
     return (fixed.get(label, 9 if "placebo" in label else 5), label)
 
 
@@ -132,12 +175,22 @@ def _highest(families: Sequence[Mapping[str, Any]]) -> float:
     return 1.05 * float(max((p["kept_ci"] or [0, p["kept"]])[1] for p in points))
 
 
+def _lowest(families: Sequence[Mapping[str, Any]]) -> float:
+    points = [p for family in families for p in family["points"]]
+    return float(min((p["kept_ci"] or [p["kept"]])[0] for p in points)) - 0.05
+
+
 def _leftmost(families: Sequence[Mapping[str, Any]]) -> float:
     points = [p for family in families for p in family["points"]]
     return min(-0.04, 1.1 * float(min((p["removal_ci"] or [p["removal"]])[0] for p in points)))
 
 
-def _draw_family(axes: Axes, family: Mapping[str, Any], index: int) -> None:
+def _rightmost(families: Sequence[Mapping[str, Any]]) -> float:
+    points = [p for family in families for p in family["points"]]
+    return min(1.03, 1.05 * float(max((p["removal_ci"] or [0, p["removal"]])[1] for p in points)))
+
+
+def _draw_family(axes: Axes, group: Group, family: Mapping[str, Any], index: int) -> None:
     label = family_label(family["modifier"], family["params"])
     style = _style(label, index)
     points = family["points"][1:]
@@ -151,18 +204,18 @@ def _draw_family(axes: Axes, family: Mapping[str, Any], index: int) -> None:
         removal, kept = [start["removal"], *removal], [start["kept"], *kept]
     axes.plot(
         removal, kept, color=style.color, ls=style.line if len(points) > 1 else "none", marker=style.marker, ms=5.5,
-        mfc=style.color if style.filled else "white", mec=style.color, lw=1.4, label=_math(label), zorder=3,
+        mfc=style.color if style.filled else "white", mec=style.color, lw=1.4, label=math_label(label), zorder=3,
         markevery=slice(1, None) if len(points) > 1 else None,
     )  # fmt: skip
-    _name_primary(axes, family["modifier"], points)
+    _name_primary(axes, group, family, points)
 
 
-def _name_primary(axes: Axes, modifier: str, points: Sequence[Mapping[str, Any]]) -> None:
+def _name_primary(axes: Axes, group: Group, family: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> None:
     """A ring around the strength at which methods are compared in the tables."""
     strengths = [p["strength"] for p in points if p["strength"] is not None]
     if len(strengths) < 2:
         return
-    wanted = primary(modifier, strengths)
+    wanted = group.primary_strength(family["modifier"], family["params"], strengths)
     point = next(p for p in points if p["strength"] == wanted)
     axes.plot([point["removal"]], [point["kept"]], "o", ms=10.5, mfc="none", mec="#888888", mew=0.8, zorder=4)
 
@@ -194,7 +247,7 @@ def category_figure(parts: Sequence[Slice], marks: Mapping[str, str]) -> Figure 
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         figure = Figure(figsize=(10, 5.4), layout="constrained")
         grid = figure.subplots(2, len(categories), sharey="row", sharex=True, squeeze=False)
         for column, category in enumerate(categories):
@@ -207,7 +260,9 @@ def category_figure(parts: Sequence[Slice], marks: Mapping[str, str]) -> Figure 
             _dots(top, own, "CLAP(gen-)", 0.13, "s", "white")
             _bars(bottom, own)
             top.axhline(0, color="#888888", lw=0.8)
-            bottom.set_xticks(range(len(own)), [_math(part.label) for part in own], rotation=55, ha="right", fontsize=8)
+            bottom.set_xticks(
+                range(len(own)), [math_label(part.label) for part in own], rotation=55, ha="right", fontsize=8
+            )
         # After all columns are drawn: a limit set earlier would fix the shared axis to the first column's bars.
         grid[1][0].set_ylim(bottom=0)
         grid[0][0].set_ylabel("CLAP score")

@@ -19,6 +19,7 @@ SUMMARY_VERSION = 1
 DEFAULT_GUIDANCE = 3.0
 #: Parameters in which presets differ; the rest says what a cell measures.
 PRESET_PARAMS = frozenset({"sampler", "samples"})
+ROUNDING = 1e-6
 _MISSING = object()
 
 
@@ -45,6 +46,8 @@ class Run:
     def __init__(self, run_dir: str | Path) -> None:
         self.folder = Path(run_dir)
         self.summary: dict[str, Any] = _read_summary(self.folder)
+        self.was_read: dict[str, set[str]] = {}
+        """Columns that were read from the per-query file of each cell: what a copy of the run needs to keep."""
 
     @property
     def suite(self) -> str:
@@ -54,22 +57,65 @@ class Run:
     def metric_info(self) -> dict[str, dict[str, Any]]:
         return self.summary.get("metric_info", {})
 
+    @property
+    def preset(self) -> str:
+        return str(self.summary["preset"])
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        return self.summary.get("claims") or []
+
+    @property
+    def seed(self) -> int:
+        """Seed of the first cell: a run of several seeds begins with its first."""
+        return int(self.summary["cells"][0]["seed"]) if self.summary["cells"] else 0
+
+    @cached_property
+    def main(self) -> str:
+        """Id of the suite's first retriever, the one that claims are about."""
+        first = (self.resolved.get("retrievers") or [{}])[0].get("id")
+        return str(first or next((c["retriever"] for c in self.summary["cells"]), ""))
+
+    @cached_property
+    def first_dataset(self) -> str:
+        """Id of the suite's first dataset, which a claim means that names none."""
+        return str(next((c["dataset"] for c in self.summary["cells"]), ""))
+
     @cached_property
     def is_negation(self) -> bool:
         """Whether queries are pairs of a caption and a negative."""
         cells = self.summary["cells"]
-        return bool(cells) and "negative_id" in self._columns(cells[0]["key"])
+        if not cells:
+            return False
+        key, needed = cells[0]["key"], {"negative_id", "category"}
+        found = needed & set(self._columns(key))
+        self.was_read.setdefault(key, set()).update(found)
+        return found == needed
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The resolved suite; empty where the folder has none."""
+        file = self.folder / "suite.resolved.yaml"
+        if not file.is_file():
+            return {}
+        from ruamel.yaml import YAML
+
+        return YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
 
     @cached_property
     def guidance(self) -> float:
         """Guidance of the unmodified query: the suite's setting, else the paper's code's 3."""
-        file = self.folder / "suite.resolved.yaml"
-        if not file.is_file():
-            return DEFAULT_GUIDANCE
-        from ruamel.yaml import YAML
+        return float((self.resolved.get("settings") or {}).get("guidance", DEFAULT_GUIDANCE))
 
-        settings = (YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}).get("settings") or {}
-        return float(settings.get("guidance", DEFAULT_GUIDANCE))
+    def primary(self, modifier: str, options: Mapping[str, Any]) -> float | None:
+        """The strength that the suite names as a method's primary one, or None."""
+        for entry in self.resolved.get("modifiers") or []:
+            given = entry.get("options") or {}
+            if entry.get("name") == modifier and all(options.get(k) == v for k, v in given.items()):
+                found = entry.get("primary")
+                if found is not None:
+                    return float(found)
+        return None
 
     def is_unmodified(self, cell: Mapping[str, Any]) -> bool:
         """Whether a cell is the unmodified query at the suite's own guidance."""
@@ -100,8 +146,12 @@ class Run:
         lo, hi = entry.get("ci") or (None, None)
         return Value(entry["value"], lo, hi, entry.get("n"), entry.get("why_null"))
 
-    def per_query(self, key: str) -> pd.DataFrame:
+    def per_query(self, key: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
         """A row a query of one cell.
+
+        Args:
+            key: of the cell.
+            columns: those to read, default all; a column that the file has not is left out.
 
         Raises:
             UserError: the file is missing or damaged.
@@ -109,8 +159,11 @@ class Run:
         import pandas as pd
 
         file = self._per_query_file(key)
+        known = self._columns(key)
+        wanted = known if columns is None else [name for name in dict.fromkeys(columns) if name in known]
+        self.was_read.setdefault(key, set()).update(wanted)
         try:
-            return pd.read_parquet(file)
+            return pd.read_parquet(file, columns=wanted)
         except (OSError, ValueError) as error:
             raise UserError(f"{file}: cannot be read ({error}); run the suite again") from error
 
@@ -254,7 +307,8 @@ def _compare_cell(a: Run, b: Run, cell: Mapping[str, Any], other: Mapping[str, A
 def _overlap(one: Value, two: Value) -> bool | None:
     if one.lo is None or one.hi is None or two.lo is None or two.hi is None:
         return None
-    return one.lo <= two.hi and two.lo <= one.hi
+    # Where a value cannot vary (a query's cosine to itself), intervals have no width but rounding.
+    return one.lo <= two.hi + ROUNDING and two.lo <= one.hi + ROUNDING
 
 
 def _compare_claims(a: Run, b: Run) -> list[dict[str, Any]]:

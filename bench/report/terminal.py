@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.report import tables
 from bench.report._groups import Group, groups, metric_like
 from bench.report._table import Table, mark
-from bench.report.build import floor_line
+from bench.report._tables_negation import by_truth, paper_table6
 from bench.report.load import Run
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def _print_negation(out: Console, group: Group) -> None:
     from rich.text import Text
 
     out.print(Text(f"{group.title}: {tables.header_line(group.cells, group.run.summary['preset'])}"), width=_width(out))
-    _print_table(out, tables.paper_table6(group, beside=True), drop="paper ")
-    out.print(Text(floor_line(group.run)), width=_width(out))
+    _print_table(out, paper_table6(group, beside=True), drop="paper ")
+    out.print(Text(tables.floor_line(group.run)), width=_width(out))
     compact = (*_COMPACT, metric_like(group.run, "FADunit("))
-    _print_table(out, tables.by_truth(group, compact, intervals=False))
+    _print_table(out, by_truth(group, compact, intervals=False))
 
 
 def _print_table(out: Console, table: Table, drop: str = "") -> None:

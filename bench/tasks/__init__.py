@@ -1,4 +1,4 @@
-"""The kinds of experiment: retrieval, negation (a caption and a negative), editing (a caption and a refinement)."""
+"""The kinds of experiment: retrieval, negation (a caption and a negative), editing (a caption or track and a wish)."""
 
 from bench.tasks._truth import TruthMasks, oracle_mid_ranks
 from bench.tasks.common import (
@@ -15,8 +15,10 @@ from bench.tasks.common import (
 from bench.tasks.editing import EditTask
 from bench.tasks.negation import NegationTask
 from bench.tasks.retrieval import RetrievalTask
+from bench.tasks.track_editing import RealEdits, TrackEditTask, real_edits
 
 __all__ = [
-    "TOP", "EditTask", "NegationTask", "Reference", "RetrievalTask", "SpreadSettings", "TrueTracks", "TruthMasks",
-    "Twins", "gallery_of", "oracle_mid_ranks", "references_of", "true_tracks", "twins_of",
+    "TOP", "EditTask", "NegationTask", "RealEdits", "Reference", "RetrievalTask", "SpreadSettings", "TrackEditTask",
+    "TrueTracks", "TruthMasks", "Twins", "gallery_of", "oracle_mid_ranks", "real_edits", "references_of", "true_tracks",
+    "twins_of",
 ]  # fmt: skip

@@ -18,8 +18,8 @@ from bench.metrics.measured import Lazy
 from bench.protocols import Dataset, Space
 
 __all__ = [
-    "TOP", "Reference", "SpreadSettings", "TrueTracks", "Twins", "floors", "gallery_of", "references_of",
-    "true_tracks", "twins_of", "with_text",
+    "TOP", "Reference", "SpreadSettings", "TrueTracks", "Twins", "floors", "gallery_of", "given_captions",
+    "references_of", "true_tracks", "twins_of", "with_text",
 ]  # fmt: skip
 
 #: Length of the lists that control metrics read.
@@ -104,7 +104,7 @@ class SpreadSettings:
 
 def gallery_of(dataset: Dataset, source: Any, space: Space) -> Gallery:
     """The gallery of a dataset in a space; tracks and latents must agree in number."""
-    raw = space.pooled(source.gallery)[: len(dataset.track_ids)]
+    raw = space.pooled(dataset.gallery or source.gallery)[: len(dataset.track_ids)]
     if len(raw) != len(dataset.track_ids):
         raise ValueError(f"{len(dataset.track_ids)} tracks in {dataset.name}, but {len(raw)} latents in {space.name}")
     return Gallery(dataset.track_ids, raw)
@@ -147,15 +147,22 @@ def references_of(space: Space, gallery: Gallery) -> Lazy:
     return Lazy({**sets, "train": lambda: Reference(moments=moments)})
 
 
-def true_tracks(source: Any, space: Space) -> TrueTracks | None:
-    """The true distribution of some of a dataset's captions, where the bundle has it in this space."""
+def given_captions(source: Any) -> tuple[str, ...]:
+    """Captions of a dataset whose true distribution the bundle has, in whichever space."""
     import pandas as pd
 
     table = f"given-{source.gallery}.parquet"
-    if not (bundle.has(table) and space.has_extra("given")):
+    if not bundle.has(table):
+        return ()
+    return tuple(pd.read_parquet(bundle.path(table), columns=["caption_id"])["caption_id"])
+
+
+def true_tracks(source: Any, space: Space) -> TrueTracks | None:
+    """The true distribution of some of a dataset's captions, where the bundle has it in this space."""
+    captions = given_captions(source)
+    if not (captions and space.has_extra("given")):
         return None
-    captions = pd.read_parquet(bundle.path(table), columns=["caption_id"])["caption_id"]
-    return TrueTracks(tuple(captions), space.extra("given", "rows").astype(np.float64))
+    return TrueTracks(captions, space.extra("given", "rows").astype(np.float64))
 
 
 def twins_of(source: Any, space: Space) -> Twins | None:

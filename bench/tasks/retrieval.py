@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ import numpy as np
 from bench.gallery import Gallery, query_vectors
 from bench.metrics.measured import Lazy, Measured, Spread
 from bench.metrics.pairing import pair_captions
-from bench.protocols import Dataset, Sampling
+from bench.protocols import Dataset, QuerySet, Sampling
 from bench.queries import QuerySource
+from bench.tasks._facts import facts_of
 from bench.tasks._truth import TruthMasks, oracle_mid_ranks
 from bench.tasks.common import TOP, SpreadSettings, TrueTracks, floors, with_text
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["RetrievalTask"]
+
+#: Why there are no further samples of some of the queries.
+OF_SETS = "this retriever is fitted on all queries of the evaluation together, not on samples of some"
 
 
 class RetrievalTask:
@@ -35,16 +40,16 @@ class RetrievalTask:
         spread: SpreadSettings | None = None,
         references: Lazy | None = None,
         truth: TrueTracks | None = None,
+        first: Sequence[str] = (),
     ) -> None:
         self.dataset, self.gallery, self.source, self.sampling = dataset, gallery, source, sampling
         self.spread, self.references, self.truth = spread or SpreadSettings(), references or Lazy(), truth
         total = len(dataset.captions)
-        # A fixed choice, the same for every retriever and seed; paired across datasets with the same tracks. Captions
-        # whose true distribution is known come first (they are a random draw themselves).
+        # A fixed choice, the same for every retriever, space and seed; paired across datasets with the same tracks. The
+        # captions of `first` (whose true distribution is known: a random draw themselves) are always among them.
         order = np.random.default_rng(0).permutation(total)
-        if truth is not None:
-            known = dataset.captions["caption_id"].isin(truth.caption_ids).to_numpy()[order]
-            order = np.concatenate([order[known], order[~known]])
+        known = dataset.captions["caption_id"].isin(first).to_numpy()[order]
+        order = np.concatenate([order[known], order[~known]])
         self.captions = dataset.captions.iloc[np.sort(order[:queries])].reset_index(drop=True)
         pairing = pair_captions(list(self.captions["track_id"]), dataset.track_ids)
         self.relevant = np.concatenate(pairing.relevant)  # under the protocol `track` each caption has one
@@ -60,10 +65,13 @@ class RetrievalTask:
             return None
         return oracle_mid_ranks(list(self.captions["stated"]), self.relevant, TruthMasks(self.dataset.truth))
 
-    def measure(self, modifier: Any, strength: float | None, guidance: float | None) -> Measured:
+    def measure(
+        self, modifier: Any, strength: float | None, guidance: float | None, with_spread: bool = True
+    ) -> Measured:
         """Query with the captions as they are."""
         sampling = self.sampling if guidance is None else replace(self.sampling, guidance=guidance)
-        latents = self.source.query(list(self.captions["text"]), sampling)
+        asked = QuerySet(list(self.captions["text"]), list(self.captions["track_id"]), self.gallery.raw)
+        latents = self.source.query_set(asked, sampling)
         vectors = query_vectors(latents)
         return Measured(
             latents=latents,
@@ -76,8 +84,10 @@ class RetrievalTask:
             oracle_ranks=self.oracle_ranks,
             targets=self.targets,
             references=self.references,
-            spread=self._spread(sampling),
+            spread=None if self.source.of_sets else self._spread(sampling),
+            why_no_spread=OF_SETS,
             true_samples=self._true_samples(sampling),
+            facts=self.facts,
         )
 
     @cached_property
@@ -88,6 +98,11 @@ class RetrievalTask:
             "ZT+": lambda: self.source.text(list(self.captions["text"])),
         }
         return with_text(makers, self.source.space)
+
+    @cached_property
+    def facts(self) -> Lazy:
+        """Facts of the dataset: all of it, not the captions asked."""
+        return facts_of(self.dataset)
 
     @cached_property
     def floors(self) -> dict[str, float]:
@@ -106,6 +121,8 @@ class RetrievalTask:
 
     def _true_samples(self, sampling: Sampling) -> Lazy:
         truth = self.truth
+        if self.source.of_sets:
+            return Lazy(missing={"tracks": OF_SETS})
         if truth is None:
             return Lazy(missing={"tracks": "no caption of this dataset has a known true distribution in this space"})
         place = {caption: row for row, caption in enumerate(self.captions["caption_id"])}

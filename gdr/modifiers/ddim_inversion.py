@@ -20,23 +20,37 @@ class DDIMInversion(OnPlainQueries):
 
     Args:
         steps: DDIM steps of the whole way.
-        guidance_inversion: guidance while inverting; 1 by default, 3 as the authors' code.
+        guidance_inversion: guidance while inverting; 1 by default, 3 as the authors' code; 0 inverts without a text,
+            under the network's null condition, for a track of which nothing is said.
         refine: fixed-point iterations a step.
+        guidance_edit: guidance while denoising under the edited prompt; None is the suite's.
     """
 
     version = 1
 
-    def __init__(self, steps: int = 50, guidance_inversion: float = 1.0, refine: int = 0) -> None:
+    def __init__(
+        self, steps: int = 50, guidance_inversion: float = 1.0, refine: int = 0, guidance_edit: float | None = None
+    ) -> None:
         self.options: dict[str, Any] = {"steps": steps, "guidance_inversion": guidance_inversion, "refine": refine}
+        self._guidance = guidance_edit
+        if guidance_edit is not None:
+            self.options["guidance_edit"] = guidance_edit
 
     def evaluations(self, strength: float | None, steps: int) -> int:
         """Generation, inversion (one pass a step at guidance 1) and the way back."""
         moved = round(float(strength or 0.0) * self.options["steps"])
-        passes = (1 if self.options["guidance_inversion"] == 1 else 2) * (1 + self.options["refine"])
-        return 2 * steps + moved * (passes + 2)
+        passes = _passes(self.options["guidance_inversion"]) * (1 + self.options["refine"])
+        return 2 * steps + moved * (passes + _passes(self._guidance))
 
     def apply(self, context: ModifierContext, strength: float | None) -> np.ndarray:
-        return context.query_edited(Editing("inversion", float(strength or 0.0), **self.options))
+        names = ("steps", "guidance_inversion", "refine")
+        options = {name: self.options[name] for name in names}
+        return context.query_edited(Editing("inversion", float(strength or 0.0), guidance=self._guidance, **options))
+
+
+def _passes(guidance: float | None) -> int:
+    """Network passes a step: guidance 0 and 1 need one text only; None is the suite's, which is neither."""
+    return 1 if guidance in (0, 1) else 2
 
 
 class SDEdit(OnPlainQueries):
@@ -65,6 +79,7 @@ class Regeneration(OnPlainQueries):
     """
 
     version = 1
+    from_query = False
 
     def __init__(self, noise: str = "new") -> None:
         if noise not in ("new", "same"):

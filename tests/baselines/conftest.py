@@ -29,6 +29,9 @@ class ToySpace:
     def digest(self) -> str:
         return "toy"
 
+    def encoder_digest(self) -> str:
+        return "toy"
+
     def text(self, texts) -> TextLatents:
         words = [text.split() for text in texts]
         mask = np.array([[at < len(w) for at in range(max(map(len, words)))] for w in words])

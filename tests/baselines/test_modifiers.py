@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,15 @@ def test_difference_is_the_formula_of_the_paper_on_raw_vectors(context):
     positive, negative = context.text(context.prompts), context.text(["piano", "guitar"])
     expected = context.query(context.prompts) + 2 * (positive - negative)[:, None]
     np.testing.assert_allclose(moved, expected, rtol=1e-6)
+
+
+def test_the_variant_add_goes_towards_the_text_of_the_edit(context):
+    wanted = context.text([edit.text for edit in context.edits])
+    cosines = [
+        (unit(TextInterpolation("add").apply(context, w).mean(1)) * wanted).sum(-1) for w in (0.0, 0.5, 2.0, 500.0)
+    ]
+    assert all((later > earlier).all() for earlier, later in itertools.pairwise(cosines))
+    np.testing.assert_allclose(cosines[-1], 1.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("variant", ["subtract", "away"])

@@ -20,44 +20,6 @@ BETAS = {"beta_start": 0.0015, "beta_end": 0.0195, "beta_schedule": "scaled_line
 CHANNELS, FRAMES = 32, 8
 
 
-def normal(seed: int, items: int = 6, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn((items, CHANNELS, FRAMES), generator=generator, dtype=dtype)
-
-
-def deviations(rms: float) -> torch.Tensor:
-    """A deviation per channel, over a factor of 30, as latents have it: one gain does not suit all."""
-    spread = torch.logspace(-1.0, 0.5, CHANNELS, dtype=torch.float64)[:, None]
-    return rms * spread / spread.square().mean().sqrt()
-
-
-def gaussian(rms: float, mean: float | torch.Tensor = 0.0) -> Denoiser:
-    """The exact denoiser of independent N(mean, deviations²)."""
-
-    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
-        alpha_bar = SCHEDULE.alpha_bar(t)
-        variance = alpha_bar * (deviations(rms) ** 2) + 1.0 - alpha_bar
-        shrink = math.sqrt(alpha_bar) * deviations(rms) ** 2 / variance
-        return (mean + shrink * (x - math.sqrt(alpha_bar) * mean)).to(x.dtype)
-
-    return denoise
-
-
-def clusters(chosen: slice, spread: float = 0.3) -> Denoiser:
-    """The exact denoiser of frames that come from some of 40 Gaussian clusters: far from linear."""
-    means = torch.randn((40, CHANNELS), generator=torch.Generator().manual_seed(77), dtype=torch.float64)[chosen]
-
-    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
-        alpha_bar = SCHEDULE.alpha_bar(t)
-        variance = alpha_bar * spread**2 + 1.0 - alpha_bar
-        off = x.transpose(1, 2)[:, :, None].double() - math.sqrt(alpha_bar) * means
-        share = torch.softmax(-off.square().sum(-1) / (2 * variance), dim=-1)
-        each = means + math.sqrt(alpha_bar) * spread**2 / variance * off
-        return (share[..., None] * each).sum(2).transpose(1, 2).to(x.dtype)
-
-    return denoise
-
-
 def error(
     denoise: Denoiser, z: torch.Tensor, steps: int, of: int, refine: int = 0, schedule=SCHEDULE, end: str = "latents"
 ) -> float:
@@ -71,7 +33,7 @@ def error(
 
 @pytest.mark.parametrize(("schedule", "end"), ENDS)
 @pytest.mark.parametrize("mean", [0.0, 0.5])
-def test_round_trip_at_unit_scale(schedule, end, mean):
+def test_round_trip_at_unit_scale(schedule, end, mean, normal, deviations, gaussian):
     z = mean + deviations(1.0) * normal(0)
     coarse = error(gaussian(1.0, mean), z, 20, 50, 0, schedule, end)
     fine = error(gaussian(1.0, mean), z, 80, 200, 0, schedule, end)
@@ -79,13 +41,13 @@ def test_round_trip_at_unit_scale(schedule, end, mean):
     assert fine < coarse / 2
 
 
-def test_round_trip_keeps_the_direction_of_each_item():
+def test_round_trip_keeps_the_direction_of_each_item(normal, deviations, gaussian):
     z = deviations(1.0) * normal(1)
     back = edit(gaussian(1.0), gaussian(1.0), z, SCHEDULE, steps=20, of=50)
     assert torch.cosine_similarity(back.flatten(1), z.flatten(1)).min() > 0.98
 
 
-def test_inversion_follows_the_probability_flow():
+def test_inversion_follows_the_probability_flow(normal, deviations, gaussian):
     # The flow of a Gaussian keeps the number of standard deviations of each entry.
     z, scale = normal(2), deviations(1.0)
 
@@ -104,7 +66,7 @@ def test_inversion_follows_the_probability_flow():
 
 
 @pytest.mark.parametrize("end", ["x0", "latents"])
-def test_no_steps_are_the_identity(end):
+def test_no_steps_are_the_identity(end, normal, gaussian):
     z, other = normal(3), gaussian(1.0, mean=5.0)
     inverted = invert(gaussian(1.0), z, SCHEDULE, steps=0, of=50, refine=2, keep=True)
     assert torch.equal(inverted.x, z)
@@ -118,7 +80,7 @@ def test_no_steps_are_the_identity(end):
 
 
 @pytest.mark.parametrize("of", [1, 2, 7, 50])
-def test_all_steps_are_allowed(of):
+def test_all_steps_are_allowed(of, normal, gaussian):
     inverted = invert(gaussian(1.0), normal(5), SCHEDULE, steps=of, of=of)
     assert inverted.levels == tuple(SCHEDULE.ddim_timesteps(of)[::-1])
 
@@ -127,7 +89,7 @@ def test_all_steps_are_allowed(of):
 
 
 @pytest.mark.parametrize("steps", [1, 20, 50])
-def test_levels_meet_those_of_the_sampler(steps):
+def test_levels_meet_those_of_the_sampler(steps, normal, gaussian):
     up: list[Step] = []
     down: list[Step] = []
     inverted = invert(gaussian(1.0), normal(6), SCHEDULE, steps=steps, of=50, callback=up.append)
@@ -139,14 +101,14 @@ def test_levels_meet_those_of_the_sampler(steps):
     assert torch.equal(down[0].x, inverted.x)
 
 
-def test_the_papers_depth():
+def test_the_papers_depth(normal, gaussian):
     assert invert(gaussian(1.0), normal(6), SCHEDULE, steps=20, of=50).levels[-1] == 381
     assert SCHEDULE.alpha_bar(381) == pytest.approx(0.263, abs=5e-4)
 
 
 @pytest.mark.parametrize("rms", [0.044, 1.0])
 @pytest.mark.parametrize("of", [5, 20, 50])
-def test_equals_diffusers_step_by_step(rms, of):
+def test_equals_diffusers_step_by_step(rms, of, normal, deviations, gaussian):
     scheduler = DDIMInverseScheduler(
         **BETAS, steps_offset=1, set_alpha_to_one=False, clip_sample=False, prediction_type="sample"
     )
@@ -160,7 +122,7 @@ def test_equals_diffusers_step_by_step(rms, of):
         assert (ours - x).abs().max() < 1e-4 * max(1.0, float(x.abs().max()))
 
 
-def test_the_first_step_from_noise_free_latents():
+def test_the_first_step_from_noise_free_latents(normal, clusters):
     # They hold no noise to rescale: it is what the network, told that they are at level 1, takes for noise.
     z, denoise = normal(7), clusters(slice(None))
     first = invert(denoise, z, NOISE_FREE, steps=1, of=50).x
@@ -168,7 +130,7 @@ def test_the_first_step_from_noise_free_latents():
     torch.testing.assert_close(first, expected)
 
 
-def test_the_whole_way_forth_is_the_sampler():
+def test_the_whole_way_forth_is_the_sampler(normal, clusters):
     noise = normal(8)
     whole = sample_ddim(clusters(slice(None)), noise, SCHEDULE, 50)
     assert torch.equal(denoise_from(clusters(slice(None)), noise, SCHEDULE, steps=50, of=50), whole)
@@ -176,20 +138,20 @@ def test_the_whole_way_forth_is_the_sampler():
     assert 0 < (latents - whole).norm() / whole.norm() < 0.1
 
 
-def test_the_part_way_forth_is_the_end_of_the_sampler():
+def test_the_part_way_forth_is_the_end_of_the_sampler(normal, clusters):
     seen: list[Step] = []
     whole = sample_ddim(clusters(slice(None)), normal(9), SCHEDULE, 50, callback=seen.append)
     assert torch.equal(denoise_from(clusters(slice(None)), seen[30].x, SCHEDULE, steps=20, of=50), whole)
 
 
-def test_a_schedule_that_ends_without_noise_leaves_nothing_to_choose():
+def test_a_schedule_that_ends_without_noise_leaves_nothing_to_choose(normal, gaussian):
     z = normal(10)
     x0, latents = (denoise_from(gaussian(1.0), z, NOISE_FREE, steps=20, of=50, end=end) for end in ("x0", "latents"))
     assert torch.equal(x0, latents)
     assert torch.equal(x0, denoise_from(gaussian(1.0), z, SCHEDULE, steps=20, of=50))
 
 
-def test_a_first_level_that_is_the_end_costs_nothing():
+def test_a_first_level_that_is_the_end_costs_nothing(normal, gaussian):
     schedule = NoiseSchedule(steps_offset=0)
     inverted = invert(gaussian(1.0), normal(10), schedule, steps=1, of=50, refine=3)
     torch.testing.assert_close(inverted.x, normal(10))
@@ -198,7 +160,7 @@ def test_a_first_level_that_is_the_end_costs_nothing():
 
 @pytest.mark.parametrize("schedule", [SCHEDULE, NOISE_FREE])
 @pytest.mark.parametrize("prediction", ["x0", "epsilon"])
-def test_the_network_may_predict_either(prediction, schedule):
+def test_the_network_may_predict_either(prediction, schedule, normal, deviations, gaussian):
     class Network:
         def __init__(self) -> None:
             self.prediction = prediction
@@ -237,7 +199,7 @@ class Texts:
 @pytest.mark.parametrize("rms", [0.001, 0.044, 1.0, 20.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("refine", [0, 3])
-def test_finite_at_every_step(schedule, rms, dtype, refine):
+def test_finite_at_every_step(schedule, rms, dtype, refine, normal, deviations, gaussian):
     z = (deviations(rms) * normal(12)).to(dtype)
     inverted = invert(gaussian(rms), z, schedule, steps=50, of=50, refine=refine, keep=True)
     assert len(inverted.path) == 51
@@ -246,7 +208,7 @@ def test_finite_at_every_step(schedule, rms, dtype, refine):
     assert torch.equal(inverted.path[-1], inverted.x)
 
 
-def test_latents_of_zeros_and_no_latents():
+def test_latents_of_zeros_and_no_latents(gaussian):
     zeros = torch.zeros(2, CHANNELS, FRAMES, dtype=torch.float64)
     inverted = invert(gaussian(1.0, mean=0.5), zeros, SCHEDULE, steps=5, of=50, refine=3)
     assert bool(torch.isfinite(inverted.residuals).all())
@@ -260,13 +222,13 @@ def test_latents_of_zeros_and_no_latents():
 
 # Channels of a tenth of that size are lost in the noise of the first level: what they were does not come out of x0.
 @pytest.mark.parametrize(("schedule", "share"), [(NOISE_FREE, 0.7), (SCHEDULE, 0.01)])
-def test_refinement_of_small_latents(schedule, share):
+def test_refinement_of_small_latents(schedule, share, normal, deviations, gaussian):
     z = deviations(0.044) * normal(13)
     plain, refined = (error(gaussian(0.044), z, 20, 50, refine, schedule) for refine in (0, 3))
     assert refined < share * plain
 
 
-def test_refinement_of_equally_small_latents_reaches_rounding():
+def test_refinement_of_equally_small_latents_reaches_rounding(normal):
     def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
         alpha_bar = SCHEDULE.alpha_bar(t)
         return math.sqrt(alpha_bar) / 512 / (alpha_bar / 512 + 1.0 - alpha_bar) * x
@@ -279,7 +241,7 @@ def test_refinement_of_equally_small_latents_reaches_rounding():
 @pytest.mark.parametrize(("schedule", "end"), ENDS)
 @pytest.mark.parametrize(("of", "steps"), [(50, 20), (50, 50), (200, 80)])
 @pytest.mark.parametrize("refine", [1, 3, 10])
-def test_refinement_at_unit_scale(schedule, end, of, steps, refine):
+def test_refinement_at_unit_scale(schedule, end, of, steps, refine, normal, deviations, gaussian):
     z = deviations(1.0) * normal(14)
     plain = error(gaussian(1.0), z, steps, of, 0, schedule, end)
     # The last clean prediction is without the noise of the first level, which is the rest of the error.
@@ -287,7 +249,7 @@ def test_refinement_at_unit_scale(schedule, end, of, steps, refine):
     assert error(gaussian(1.0), z, steps, of, refine, schedule, end) < max(floor, 0.5 * plain)
 
 
-def test_plain_iteration_does_diverge_at_unit_scale():
+def test_plain_iteration_does_diverge_at_unit_scale(normal, deviations, gaussian):
     # Why the gain of an update is not that of the step itself.
     denoise, z = gaussian(1.0), deviations(1.0) * normal(14)
 
@@ -309,7 +271,7 @@ def test_plain_iteration_does_diverge_at_unit_scale():
 @pytest.mark.parametrize(("schedule", "end"), ENDS)
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 @pytest.mark.parametrize("refine", [1, 3, 10])
-def test_refinement_never_harms(guidance, refine, schedule, end):
+def test_refinement_never_harms(guidance, refine, schedule, end, normal, clusters):
     source, null = clusters(slice(20)), clusters(slice(None))
 
     def guided(x: torch.Tensor, t: int) -> torch.Tensor:
@@ -322,7 +284,7 @@ def test_refinement_never_harms(guidance, refine, schedule, end):
         assert error(guided, z, 20, 50, refine, schedule, end) < bound * plain
 
 
-def test_what_cannot_be_reached_stalls_and_does_not_run_away():
+def test_what_cannot_be_reached_stalls_and_does_not_run_away(normal):
     def constant(x: torch.Tensor, t: int) -> torch.Tensor:
         return torch.ones_like(x)
 
@@ -336,7 +298,7 @@ def test_what_cannot_be_reached_stalls_and_does_not_run_away():
 
 
 @pytest.mark.parametrize("refine", [1, 10])
-def test_updates_are_never_longer_than_the_plain_step(refine):
+def test_updates_are_never_longer_than_the_plain_step(refine, normal):
     # A prediction that barely moves with x asks for steps of twenty times the miss.
     z = normal(17)
     plain, refined = (invert(lambda x, t: 0.05 * x, z, NOISE_FREE, steps=1, of=50, refine=r) for r in (0, refine))
@@ -344,7 +306,7 @@ def test_updates_are_never_longer_than_the_plain_step(refine):
 
 
 @pytest.mark.parametrize(("slope", "steps"), [(0.0, 20), (-10.0, 2)])
-def test_constant_and_falling_predictions(slope, steps):
+def test_constant_and_falling_predictions(slope, steps, normal):
     def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
         return 1.0 + slope * x
 
@@ -354,7 +316,7 @@ def test_constant_and_falling_predictions(slope, steps):
     torch.testing.assert_close(back, normal(17))
 
 
-def test_residuals_are_what_the_sampler_misses():
+def test_residuals_are_what_the_sampler_misses(normal, deviations, clusters):
     denoise, z = clusters(slice(None)), deviations(1.0) * normal(18)
     inverted = invert(denoise, z, SCHEDULE, steps=6, of=50, refine=1, keep=True)
     for index, t in enumerate(inverted.levels):
@@ -364,7 +326,7 @@ def test_residuals_are_what_the_sampler_misses():
         torch.testing.assert_close(inverted.residuals[index], expected, rtol=1e-6, atol=1e-14)
 
 
-def test_residuals_fall_with_refinement_and_are_unknown_without():
+def test_residuals_fall_with_refinement_and_are_unknown_without(normal, deviations, gaussian):
     def residuals(refine: int) -> torch.Tensor:
         return invert(gaussian(1.0), deviations(1.0) * normal(19), SCHEDULE, steps=20, of=50, refine=refine).residuals
 
@@ -374,7 +336,7 @@ def test_residuals_fall_with_refinement_and_are_unknown_without():
 
 
 @pytest.mark.parametrize(("refine", "most"), [(0, 20), (1, 60), (3, 100)])
-def test_network_calls(refine, most):
+def test_network_calls(refine, most, normal, deviations, gaussian):
     calls = []
 
     def counted(x: torch.Tensor, t: int) -> torch.Tensor:
@@ -389,7 +351,7 @@ def test_network_calls(refine, most):
     assert len(calls) == 40, "zeros are their own inversion, which one more call is enough to see"
 
 
-def test_no_gradient_and_the_input_is_left_alone():
+def test_no_gradient_and_the_input_is_left_alone(normal):
     weight = torch.ones((), requires_grad=True, dtype=torch.float64)
     z = normal(22).requires_grad_()
     before = z.detach().clone()

@@ -63,6 +63,9 @@ class Space:
     def digest(self) -> str:
         return "toy"
 
+    def encoder_digest(self) -> str:
+        return "toy"
+
     def text(self, texts) -> TextLatents:
         return self.words.encode_text(texts)
 

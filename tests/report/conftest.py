@@ -265,3 +265,92 @@ def negation_run(make_negation_run: MakeRun) -> Path:
     from bench.report.build import build_report
 
     return build_report(make_negation_run()).parent
+
+
+# --- any suite --------------------------------------------------------------------------------------------------------
+
+#: Units of the metrics that suites have beside those above.
+_MORE = {
+    **RETRIEVAL_INFO, **INFO,
+    "gained@10": (True, "share", "query"), "wanted_share@10": (True, "share", "query"),
+    "CLAP(gen:new)": (None, "cosine", "query"), "CLAP(ZT:new)": (None, "cosine", "query"),
+    "CLAP(ZT:added)": (None, "cosine", "query"), "CLAP(ZT:removed)": (None, "cosine", "query"),
+    "FTD(train)": (None, "distance", "set"), "FADreal(train)": (None, "distance", "set"),
+    "FAD(eval)": (False, "distance", "set"), "cMMD(true)": (False, "distance", "query"),
+    "Tracks": (None, "tracks", "set"), "Captions": (None, "captions", "set"), "Hours": (None, "hours", "set"),
+    "Words": (None, "words", "set"), "Vocabulary": (None, "words", "set"), "Negation%": (None, "%", "set"),
+}  # fmt: skip
+
+
+class SuiteFolder:
+    """Makes the folder of a run of any suite, cell by cell; numbers grow with the cells, so that no two are equal."""
+
+    def __init__(self, suite: str, metrics: tuple[str, ...], preset: str = "quick", seed: int = 0) -> None:
+        self.suite, self.metrics, self.preset, self.seed = suite, metrics, preset, seed
+        self.cells: list[dict[str, Any]] = []
+        self.families: list[dict[str, Any]] = []
+        self.claims: list[dict[str, Any]] = []
+        self.frames: dict[str, pd.DataFrame] = {}
+        self.resolved: dict[str, Any] = {"settings": {"guidance": 3.0}}
+        self.info = _info({metric: _MORE[metric] for metric in metrics})
+
+    def add(self, retriever: str, dataset: str = "sd", modifier: str = "none", **params: Any) -> dict[str, Any]:
+        """Add a cell with a frame of six queries."""
+        at = len(self.cells)
+        own = {"guidance": 3.0, **SAMPLING} if modifier == "none" else {**params, **SAMPLING}
+        metrics = {metric: _entry(0.2 + 0.01 * at, 0.02, 6) for metric in self.metrics}
+        fields = {
+            "dataset": dataset, "dataset_name": f"gmcaps/{dataset}", "data_fingerprint": f"f-{dataset}",
+            "retriever": retriever, "seed": self.seed, "n_queries": 6, "metrics": metrics,
+        }  # fmt: skip
+        cell = _cell(f"{self.suite[:4]}{at:03d}", modifier, own, **fields)
+        self.cells.append(cell)
+        frame = pd.DataFrame({"query_id": [f"q{i}" for i in range(6)], "cluster_id": [f"t{i}" for i in range(6)]})
+        self.frames[cell["key"]] = frame.assign(
+            **{m: 0.1 * np.arange(6) + 0.01 * at for m in self.metrics if self.info[m]["level"] == "query"}
+        )
+        return cell
+
+    def add_family(self, modifier: str, params: dict[str, Any], strengths: tuple[float, ...]) -> None:
+        points = [{"strength": None, "removal": 0.0, "removal_ci": [0.0, 0.0], "kept": 1.0, "kept_ci": [1.0, 1.0]}]
+        for strength in strengths:
+            gain, near = 0.3 * strength, 1 - 0.4 * strength
+            points.append({
+                "strength": strength, "removal": gain, "removal_ci": _interval(gain, 0.05),
+                "kept": near, "kept_ci": _interval(near, 0.05),
+            })  # fmt: skip
+        self.families.append({
+            "dataset": "sd", "space": "mini-clap", "retriever": self.cells[0]["retriever"], "modifier": modifier,
+            "params": params, "seed": self.seed, "points": points, "area": {"value": 0.2, "ci": [0.1, 0.3]},
+        })  # fmt: skip
+
+    def write(self, results: Path) -> Path:
+        """Write `results/SUITE/PRESETseed` and give its path."""
+        summary = {
+            "schema_version": 1, "suite": self.suite, "title": f"Suite {self.suite}", "profile": "mini",
+            "preset": self.preset, "cells": self.cells, "metric_info": self.info, "families": self.families,
+            "claims": self.claims, "space_probes": {}, "not_encoded": [],
+        }  # fmt: skip
+        first = self.cells[0]["retriever"]
+        folder = results / self.suite.replace("-", "_") / f"{self.preset}{self.seed}{first}"
+        write_run(folder, summary, self.frames)
+        resolved = {"retrievers": [{"id": first}], "claims": [], **self.resolved}
+        (folder / "suite.resolved.yaml").write_text(json.dumps(resolved), encoding="utf-8")
+        return folder
+
+
+def claim_of(name: str, metric: str, verdict: str, **fields: Any) -> dict[str, Any]:
+    """A claim as a summary holds it."""
+    return _claim(name, metric, verdict, 0.1, **fields)
+
+
+@pytest.fixture(scope="session")
+def suite_folder() -> type[SuiteFolder]:
+    """The class that makes run folders of any suite."""
+    return SuiteFolder
+
+
+@pytest.fixture(scope="session")
+def make_claim() -> Callable[..., dict[str, Any]]:
+    """`make(id, metric, verdict, **fields)`: a claim as a summary holds it."""
+    return claim_of

@@ -16,9 +16,11 @@ import pytest
 
 from bench.errors import UserError
 from bench.report._groups import PAPER_ARMS, groups, slices
-from bench.report.build import build_index, build_report, category_marks
+from bench.report._page_negation import category_marks
+from bench.report._tables_negation import by_truth, sweep_table
+from bench.report.build import build_index, build_report
 from bench.report.load import Run
-from bench.report.tables import by_truth, stability, sweep_table
+from bench.report.tables import stability
 
 MakeRun = Callable[..., Path]
 

@@ -62,6 +62,8 @@ class GMCaps:
         """
         import pandas as pd
 
+        from bench.datasets.gmcaps.corpus import DOMAINS
+
         if self.files()[0] not in bundle.manifest()["files"]:
             raise UserError(f"dataset {self.name} is not for evaluation; use gmcaps/pc, gmcaps/sd or gmcaps/mc")
         truth = pd.read_parquet(bundle.path(self.files()[0]))
@@ -77,7 +79,8 @@ class GMCaps:
         content.update(f"{len(truth)} tracks".encode())
         content.update("\n".join(captions["text"]).encode())
         captions = captions.assign(stated=[json.loads(s) for s in captions["stated"]])
-        return Dataset(name, tuple(truth["track_id"]), captions, truth, content.hexdigest())
+        seconds = DOMAINS[self.domain].seconds
+        return Dataset(name, tuple(truth["track_id"]), captions, truth, content.hexdigest(), seconds)
 
     def _restyled(self, style: str, tracks: int) -> pd.DataFrame:
         from bench.datasets.gmcaps import corpus

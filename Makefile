@@ -33,7 +33,7 @@ check: setup
 bundle: setup
 	$(QUIET_ENV) $(BIN)/python -m bench.bundle.build $(if $(PART),--part $(PART))
 
-# Both presets and five seeds into reports/; the full preset takes about half an hour on two cores.
+# Every suite in both presets, other retrievers and five seeds into reports/ (hours; stopped, it goes on where it was).
 reports: setup
 	$(QUIET_ENV) $(BIN)/python scripts/make_reports.py
 

@@ -226,15 +226,29 @@ class _Run:
         return [[cell.key, cell.dataset, cell.retriever, cell.replicate] for cell in self.plan.cells]
 
     def _judge(self, data: list[CellData]) -> dict[str, Any]:
-        main = self.suite.retrievers[0].id
-        seed = self.suite.seeds[0]
+        main, seed = self.suite.retrievers[0].id, self.suite.seeds[0]
         judged = {}
-        for ref in [self.suite.retrievers[0], *self.suite.replicates]:
-            own = [d for d in data if d.cell.seed == seed and (d.cell.retriever == ref.id or not self.suite.prompt_set)]
-            judged[ref.id] = judge_claims(self.suite.claims, own, ref.id, self.find_metric)
+        for name, stands_for in self._families_of_seeds().items():
+            own = [d for d in data if d.cell.seed == seed and (d.cell.retriever == name or not self.suite.prompt_set)]
+            judged[name] = judge_claims(self.suite.claims, own, name, self.find_metric, stands_for)
         for position, claim in enumerate(judged[main]):
             claim["stability"] = {name: verdicts[position]["verdict"] for name, verdicts in judged.items()}
         return {"claims": judged[main], "families": list(self._families(data, main, seed))}
+
+    def _families_of_seeds(self) -> dict[str, dict[str, str]]:
+        """Main retriever and its replicates -> what takes the place of each row that a claim names.
+
+        The replicate `gdr-clap-s1` of `gdr-clap` stands for it, and `gdr-clap-s1-ot`, if there is one, for
+        `gdr-clap-ot`: what is built on the main retriever has the main retriever's name in front.
+        """
+        main = self.suite.retrievers[0]
+        known = {ref.id for ref in self.suite.replicates}
+        found: dict[str, dict[str, str]] = {main.id: {}}
+        for replicate in (ref for ref in self.suite.replicates if ref.name == main.name):
+            built = [ref.id for ref in self.suite.retrievers if ref.id.startswith(main.id)]
+            twins = {name: replicate.id + name.removeprefix(main.id) for name in built}
+            found[replicate.id] = {name: twin for name, twin in twins.items() if twin in known}
+        return found
 
     def _families(self, data: list[CellData], retriever: str, seed: int) -> Iterator[dict[str, Any]]:
         """The removal–kept frontier of every modifier that was swept."""

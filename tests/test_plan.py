@@ -128,3 +128,15 @@ def test_a_changed_setting_of_a_row_is_another_cell(file):
     rows = tuple(replace(ref, sampling={"guidance": 2.0}) if ref.id == "plain" else ref for ref in suite.retrievers)
     changed = {cell.retriever: cell.key for cell in Plan(replace(suite, retrievers=rows)).cells}
     assert {name for name in keys if keys[name] != changed[name]} == {"plain"}
+
+
+def test_what_is_built_on_the_main_retriever_is_replaced_with_it_for_another_seed(file, tmp_path):
+    from bench.execute import _Run
+
+    suite = load_suite("alignment")
+    found = _Run(suite, RunOptions(tmp_path / "out", tmp_path / "cache"), None)._families_of_seeds()
+    assert list(found) == ["gdr-clap", "gdr-clap-s1", "gdr-clap-s2"]
+    assert found["gdr-clap"] == {}
+    assert found["gdr-clap-s1"] == {
+        "gdr-clap": "gdr-clap-s1", "gdr-clap-ot": "gdr-clap-s1-ot", "gdr-clap-placebo": "gdr-clap-s1-placebo",
+    }  # fmt: skip

@@ -10,7 +10,7 @@ that cannot exist or a metric that they cannot have, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,13 @@ FRONTIER_METRICS = ("kept@10", "removal@10", "gained@10", "CLAP(gen+)")
 __all__ = ["LEVELS", "Arm", "CellData", "Expectation", "family_frontier", "judge", "judge_claims"]
 
 
-def judge(claim: Any, cells: Sequence[CellData], retriever: str, metrics: Callable[[str], Metric]) -> stats.Estimate:
+def judge(
+    claim: Any,
+    cells: Sequence[CellData],
+    retriever: str,
+    metrics: Callable[[str], Metric],
+    stands_for: Mapping[str, str] | None = None,
+) -> stats.Estimate:
     """The effect of one claim, a minus b (or the log of a over b), with its standard error.
 
     Args:
@@ -37,6 +43,7 @@ def judge(claim: Any, cells: Sequence[CellData], retriever: str, metrics: Callab
         cells: cells of the run.
         retriever: instance that a selector without a retriever means.
         metrics: key -> registered metric.
+        stands_for: row that the claim names -> the row that takes its place, for another training seed.
 
     Raises:
         NotApplicable: a cell or a metric that the claim speaks of does not exist, for a known reason.
@@ -44,11 +51,11 @@ def judge(claim: Any, cells: Sequence[CellData], retriever: str, metrics: Callab
     """
     expect = Expectation.parse(claim.expect)
     if claim.over:
-        arms = [select(selector, cells, retriever) for selector in claim.over]
+        arms = [select(selector, cells, retriever, stands_for) for selector in claim.over]
         _refuse_missing(arms, (claim.metric, claim.predictor))
         return correlation(arms, claim, metrics, expect)
     rivals = claim.b if isinstance(claim.b, list) else [claim.b] if claim.b is not None else []
-    arms = [select(selector, cells, retriever) for selector in [claim.a, *rivals]]
+    arms = [select(selector, cells, retriever, stands_for) for selector in [claim.a, *rivals]]
     _refuse_missing(arms, (claim.metric, *FRONTIER_METRICS) if claim.metric == "frontier_area" else (claim.metric,))
     return _compare(arms, claim, metrics, expect)
 
@@ -87,14 +94,18 @@ def _compare(arms: Sequence[Arm], claim: Any, metrics: Callable[[str], Metric], 
 
 
 def judge_claims(
-    claims: Sequence[Any], cells: Sequence[CellData], retriever: str, metrics: Callable[[str], Metric]
+    claims: Sequence[Any],
+    cells: Sequence[CellData],
+    retriever: str,
+    metrics: Callable[[str], Metric],
+    stands_for: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Verdicts of all claims for one retriever: Holm over all of them, then what each requires."""
     estimates: list[stats.Estimate] = []
     reasons: list[str | None] = []
     for claim in claims:
         try:
-            estimates.append(judge(claim, cells, retriever, metrics))
+            estimates.append(judge(claim, cells, retriever, metrics, stands_for))
             reasons.append(None)
         except NotApplicable as reason:
             estimates.append(stats.Estimate(np.nan, np.nan, 0))

@@ -71,8 +71,25 @@ class Arm:
         return tuple(sorted(swept, key=lambda c: c.cell.strength or 0.0))
 
 
-def select(selector: Mapping[str, Any], cells: Sequence[CellData], retriever: str) -> Arm:
+def select(
+    selector: Mapping[str, Any],
+    cells: Sequence[CellData],
+    retriever: str,
+    stands_for: Mapping[str, str] | None = None,
+) -> Arm:
+    """The cells that a side of a claim names, and the unmodified cell they started from.
+
+    Args:
+        selector: facets of a cell, options of its modifier, `strength`, `times`, `minus`.
+        cells: of the run.
+        retriever: what a selector without one means.
+        stands_for: row that is named -> the row that takes its place.
+
+    Raises:
+        UserError: no cell, or cells of several datasets.
+    """
     wanted = {"retriever": retriever, "modifier": "none", **selector}
+    wanted["retriever"] = (stands_for or {}).get(wanted["retriever"], wanted["retriever"])
     times = float(wanted.pop("times", 1.0))
     taken_off = wanted.pop("minus", None)
     strength = wanted.pop("strength", None)
@@ -92,7 +109,7 @@ def select(selector: Mapping[str, Any], cells: Sequence[CellData], retriever: st
     if not all(_same_task(data, found[0]) for data in found):
         raise UserError(f"claims: {dict(selector)} matches cells of several datasets; name a dataset")
     base = next((c for c in cells if c.cell.modifier == "none" and c.cell.is_default and _same_task(c, found[0])), None)
-    minus = None if taken_off is None else select(taken_off, cells, retriever)
+    minus = None if taken_off is None else select(taken_off, cells, retriever, stands_for)
     if minus is not None and found[0].cell.dataset != minus.cells[0].cell.dataset:
         raise UserError(f"claims: {dict(selector)} takes off cells of another dataset")
     return Arm(tuple(found), base, times, minus)

@@ -128,17 +128,18 @@ def paper_table3(run: Run) -> Table | None:
     published = paper_tables()["table3"]
     pairs = cells_by_pair(run)
     datasets = [d for d in dict.fromkeys(d for _, d in pairs) if d.upper() in published["CLAP"]]
+    shown = [column for column in _TABLE3 if column.metric in run.metric_info]
     rows = []
     for teacher, name in (("clap", "CLAP"), ("muscall", "MusCALL")):
         for dataset in datasets:
             entries: list[Entry] = []
-            for column in _TABLE3:
+            for column in shown:
                 paper = None if column.paper is None else published[name][dataset.upper()][column.paper]
                 beside = "" if paper is None else f" (paper {paper})"
                 cell = pairs.get((column.retriever.format(teacher), dataset))
                 entries.append(tables.value_entry(run, cell, column.metric, beside=beside))
             rows.append((text(name), text(dataset_label(dataset)), *entries))
-    columns = ("teacher", "set", *(column.label for column in _TABLE3))
+    columns = ("teacher", "set", *(column.label for column in shown))
     return Table("table3", "Table 3, ours (paper)", columns, tuple(rows)) if rows else None
 
 
@@ -205,8 +206,9 @@ def condition(dataset: str) -> Condition | None:
 
 def shift_page(page: Page, run: Run) -> None:
     """The factorial table, what each dial costs, and both as figures."""
-    page.add("## What each dial costs", _SHIFT)
-    page.table(_costs(run))
+    if "R@10" in run.metric_info:
+        page.add("## What each dial costs", _SHIFT)
+        page.table(_costs(run))
     page.figure(
         _cost_figure(run), "dials", "What turning a dial from PC to SD costs, in points of R@10 (95 % intervals)."
     )
@@ -262,7 +264,7 @@ def main_effect(run: Run, retriever: str, dial: str) -> Value:
     from bench import stats
 
     cells = {condition(d): cell for (r, d), cell in cells_by_pair(run).items() if r == retriever and condition(d)}
-    if len(cells) < 8:
+    if len(cells) < 8 or "R@10" not in run.metric_info:
         return Value(None, why="the factorial is not whole")
     parts = []
     for law in _LEVELS["law"]:

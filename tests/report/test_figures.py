@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.report._groups import Slice, groups
-from bench.report.figures import _STYLES, category_figure, frontier_figure, save_figure
+from bench.report.figures import _EDITING, _STYLES, category_figure, frontier_figure, save_figure
 from bench.report.load import Run, Value
 
 
-def test_styles_differ_without_colour() -> None:
-    looks = {label: (s.marker, str(s.line), s.filled) for label, s in _STYLES.items() if label != "PNP"}
+@pytest.mark.parametrize("styles", [_STYLES, _EDITING])
+def test_styles_differ_without_colour(styles: dict[str, Any]) -> None:
+    looks = {label: (s.marker, str(s.line), s.filled) for label, s in styles.items() if label != "PNP"}
     assert len(set(looks.values())) == len(looks)
 
 

@@ -129,12 +129,13 @@ def test_seeds_have_a_page_once_there_are_three(
     assert "| claim | seed 0 | seed 1 | seed 2 |" in page
 
 
-def test_paper_numbers_stand_beside_a_claim(
-    tmp_path: Path, suite_folder: Make, make_claim: Make, plain: None
-) -> None:
+def test_paper_numbers_stand_beside_a_claim(tmp_path: Path, suite_folder: Make, make_claim: Make, plain: None) -> None:
     made = suite_folder("retrieval", ("R@10",))
     made.add("gdr-clap", "pc")
-    made.claims = [make_claim("c", "R@10", "supported", source="Table 2"), make_claim("o", "R@10", "supported", source="ours")]
+    made.claims = [
+        make_claim("c", "R@10", "supported", source="Table 2"),
+        make_claim("o", "R@10", "supported", source="ours"),
+    ]
     made.resolved["claims"] = [
         {"id": "c", "a": {"dataset": "sd"}, "b": [{"retriever": "clap"}, {"retriever": "muscall", "times": 0.5}]},
         {"id": "o", "a": {}, "b": []},
@@ -202,11 +203,11 @@ def test_the_committed_pages_are_what_their_data_give(tmp_path: Path, plain: Non
 def test_two_runs_of_a_suite_give_the_same_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: None) -> None:
     import bench
 
-    small = {"queries": 40, "datasets": [{"id": "sd"}], "replicates": []}
+    small = {"queries": 12, "samples": 1, "diversity_samples": 2, "diversity_queries": 4, "replicates": []}
     pages = []
     for name in ("a", "b"):
         monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / name / "cache"))
-        bench.run("encoder-pairs", preset="quick", set=small, out=tmp_path / name / "results")
+        bench.run("query-quality", preset="quick", set=small, out=tmp_path / name / "results")
         build_index(tmp_path / name / "results", tmp_path / name / "out")
         pages.append(_texts(tmp_path / name / "out"))
     assert pages[0] == pages[1]

@@ -39,7 +39,10 @@ def test_notes_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        (NOTE.replace("verdict:", "verdikt:"), r"notes.yaml:3: notes\[0\].verdikt: unknown key; did you mean 'verdict'"),
+        (
+            NOTE.replace("verdict:", "verdikt:"),
+            r"notes.yaml:3: notes\[0\].verdikt: unknown key; did you mean 'verdict'",
+        ),
         (NOTE.replace("contradicted", "supported"), r"notes.yaml:3: notes\[0\].verdict: must be 'contradicted' or"),
         (NOTE.replace("The space.", "''"), r"notes.yaml:3: notes\[0\].explains: must not be empty"),
         (NOTE.replace(", explains: The space.", ""), r"notes.yaml:3: notes\[0\].explains: this key is required"),

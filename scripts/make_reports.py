@@ -45,7 +45,7 @@ class Job(NamedTuple):
 #: Suites of these groups, each in every preset asked for.
 GROUPS = ("default", "tuning")
 PRESETS = ("quick", "full")
-#: Suite -> other main retrievers that it is run on, a page each.
+#: Suite -> other main retrievers that it is run on in the quick preset, a page each.
 OTHER_RETRIEVERS = {"negative-prompting": ("gdr-muscall", "gdr-clap-t5", "gdr-mule-t5")}
 #: Suite -> noise seeds beside the suite's own, in the quick preset; training seeds are not repeated in them.
 SEEDS = {"negative-prompting": (1, 2, 3, 4)}
@@ -70,10 +70,9 @@ def plan(presets: Sequence[str] = PRESETS, only: Sequence[str] = ()) -> list[Job
     jobs = []
     for preset in presets:
         jobs += [Job(suite, preset) for suite in suites]
-        for suite in suites:
-            jobs += [Job(suite, preset, (f"retriever={other}",)) for other in OTHER_RETRIEVERS.get(suite, ())]
     if "quick" in presets:
         for suite in suites:
+            jobs += [Job(suite, "quick", (f"retriever={other}",)) for other in OTHER_RETRIEVERS.get(suite, ())]
             jobs += [Job(suite, "quick", SEED_SETTINGS, seed) for seed in SEEDS.get(suite, ())]
     return jobs
 

@@ -54,7 +54,7 @@ def bundle_ready() -> Path:
     from bench.plan import Plan
     from bench.suite import load_suite
 
-    for name in ("negative-prompting", "mismatch"):
+    for name in ("negative-prompting", "retrieval"):
         missing = sorted(Plan(load_suite(name)).bundle_files() - set(bundle.manifest()["files"]))
         if missing:
             pytest.skip(f"the bundle in {bundle.directory()} lacks {', '.join(missing)}; run `make bundle`")

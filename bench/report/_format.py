@@ -99,6 +99,8 @@ def family_label(modifier: str, params: Mapping[str, Any]) -> str:
         return plain[modifier]
     if modifier in BY_STEPS or modifier == "regeneration" or (modifier == "slerp" and params.get("toward") == "edit"):
         return _editing_label(modifier, params)
+    if modifier == "slerp":  # away from the negative
+        return "slerp"
     own = {k: v for k, v in params.items() if k not in {"strength", "sampler", "samples", "guidance"}}
     return " ".join([modifier, *(f"{k}={v}" for k, v in sorted(own.items()))])
 

@@ -1,4 +1,4 @@
-"""A report's Markdown as one HTML page that needs nothing else: inline style, figures embedded."""
+"""A report's Markdown as an HTML page: inline style, and figures that are embedded or lie beside it."""
 
 from __future__ import annotations
 
@@ -40,15 +40,18 @@ code { font-size: .9em; }
 
 _INTERVAL = re.compile(r"\[(?:-?\d[\d.]*), (?:-?\d[\d.]*)\]")
 _LONG_CELL = 60
+#: A page of ours that a page links to: beside the Markdown of each there is its HTML.
+_PAGE = re.compile(r"^([^:/?#]+)\.md$")
 
 
-def html_page(markdown: str, folder: Path, title: str) -> str:
+def html_page(markdown: str, folder: Path, title: str, *, embed: bool = True) -> str:
     """Render a report.
 
     Args:
         markdown: its source; raw HTML in it is shown as text.
         folder: where its figures are, relative to which they are named.
         title: of the page.
+        embed: hold the figures in the page itself; else they are named, and stay beside it.
     """
     from markdown_it import MarkdownIt
 
@@ -56,7 +59,10 @@ def html_page(markdown: str, folder: Path, title: str) -> str:
     tokens = parser.parse(markdown)
     for token in _inline(tokens):
         if token.type == "image":
-            token.attrs["src"] = _embedded(folder / str(token.attrs["src"]))
+            named = Path(str(token.attrs["src"]))
+            token.attrs["src"] = _embedded(folder / named) if embed else _sharpest(folder, named).as_posix()
+        elif token.type == "link_open":
+            token.attrs["href"] = _PAGE.sub(r"\1.html", str(token.attrs["href"]))
     body: str = parser.renderer.render(tokens, parser.options, {})
     body = re.sub(r"<table>.*?</table>", _framed, body, flags=re.DOTALL)
     body = re.sub(r"<p>(<img [^>]*>)</p>", r'<figure><div class="sheet">\1</div></figure>', body)
@@ -79,8 +85,13 @@ def _framed(match: re.Match[str]) -> str:
     return f'<div class="scroll{" long" if long else ""}">{table}</div>'
 
 
-def _embedded(file: Path) -> str:
-    """A figure as a data address: the SVG beside a PNG where there is one, for it stays sharp."""
+def _sharpest(folder: Path, file: Path) -> Path:
+    """The SVG beside a PNG where there is one, for it stays sharp; relative as it was given."""
     vector = file.with_suffix(".svg")
-    source = vector if vector.is_file() else file
+    return vector if (folder / vector).is_file() else file
+
+
+def _embedded(file: Path) -> str:
+    """A figure as a data address."""
+    source = file.parent / _sharpest(file.parent, Path(file.name))
     return f"data:{_TYPES[source.suffix]};base64,{base64.b64encode(source.read_bytes()).decode()}"

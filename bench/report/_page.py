@@ -50,5 +50,5 @@ class Page:
         markdown = "\n\n".join(self.blocks) + "\n"
         path = self.folder / f"{name}.md"
         write_atomic(path, markdown)
-        write_atomic(self.folder / f"{name}.html", html_page(markdown, self.folder, title))
+        write_atomic(self.folder / f"{name}.html", html_page(markdown, self.folder, title, embed=not self.assets))
         return path

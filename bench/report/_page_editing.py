@@ -18,7 +18,7 @@ from bench.report.load import Run, Value
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["inversion_page", "track_edits_page", "trajectory_page"]
+__all__ = ["by_truth", "inversion_page", "track_edits_page", "trajectory_page"]
 
 #: Target of a CLAP score -> how figures and tables call it.
 TARGETS: Mapping[str, str] = {
@@ -34,6 +34,11 @@ FIGURE5 = (AUDIO, TEXT[:2])
 GAINED = figures.FrontierText(
     "gain: share of the top 10's missing places that are gained (gained@10)",
     "closeness: cosine to the first query, CLAP(gen+)", "unedited", False,
+)  # fmt: skip
+#: What a table of methods shows.
+TRUTH = (
+    "R@1", "R@5", "R@10", "MRR", "edit_accuracy", "wanted_share@10", "gained@10", "kept@10", "overlap@10",
+    "CLAP(gen+)", "FAD(jam)", "FADunit(jam)", "MICS",
 )  # fmt: skip
 PLAIN = {"guidance_inversion": 1.0, "refine": 0}
 
@@ -80,7 +85,7 @@ def inversion_page(page: Page, run: Run) -> None:
 
 def _truth_and_frontier(page: Page, group: Group, prefix: str) -> None:
     page.add("## By the truth", _TRUTH)
-    page.table(_by_truth(group), prefix)
+    page.table(by_truth(group), prefix)
     page.add("## Strength sweep")
     page.table(_sweep(group), prefix)
     page.add("## What is gained, and how close the query stays")
@@ -126,13 +131,12 @@ def _scores(group: Group, name: str, title: str, cells: Sequence[tuple[str, Cell
     return Table(name, title, ("", *(label for label, _ in cells)), tuple(rows))
 
 
-def _by_truth(group: Group) -> Table:
+def by_truth(group: Group, metrics: Sequence[str] = TRUTH, *, intervals: bool = True) -> Table:
+    """What the results hold by the truth: a row a method at its primary strength."""
     run = group.run
-    wanted = ("R@1", "R@5", "R@10", "MRR", "edit_accuracy", "wanted_share@10", "gained@10", "kept@10", "overlap@10",
-              "CLAP(gen+)", "FAD(jam)", "FADunit(jam)", "MICS")  # fmt: skip
-    shown = tables.measured(run, wanted)
+    shown = tables.measured(run, metrics)
     rows = tuple(
-        (text(cell_label(cell, run.guidance)), *(tables.value_entry(run, cell, m) for m in shown))
+        (text(cell_label(cell, run.guidance)), *(tables.value_entry(run, cell, m, intervals=intervals) for m in shown))
         for cell in methods(group)
     )
     return Table("by-truth", "What the results hold", ("", *(tables.heading(run, m) for m in shown)), rows)
@@ -180,14 +184,14 @@ def trajectory_page(page: Page, run: Run) -> None:
         pair = _pair(run)
         if pair is not None:
             page.add(f"The pair: “{escape(pair['prompt'])}” made “{escape(pair['edit'])}”.")
-        for members in _inversions(group):
+        for place, members in enumerate(_inversions(group)):
             label = family_label(members[0]["modifier"], members[0]["params"])
-            suffix = "" if members is _inversions(group)[0] else f"-{slug(label)}"
-            if suffix:
+            if place == 0:
+                page.figure(figure4(group, members, pair), f"{prefix}figure4", _FIGURE4)
+            else:
                 page.add(f"### {escape(label)}")
-            page.figure(figure4(group, members, pair), f"{prefix}figure4{suffix}", _FIGURE4)
             cells = [(_step_label(cell), cell) for cell in _from_start(group, members)]
-            page.table(_steps(group, f"figure4{suffix}", cells), prefix)
+            page.table(_steps(group, "figure4" if place == 0 else f"figure4-{slug(label)}", cells), prefix)
         _truth_and_frontier(page, group, prefix)
 
 

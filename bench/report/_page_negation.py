@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.report import figures, tables
-from bench.report._format import slug
+from bench.report._format import retriever_label, slug
 from bench.report._groups import Group, groups, slices
 from bench.report._page import Page
 from bench.report._table import escape
@@ -22,6 +22,8 @@ from bench.report.load import Run
 
 __all__ = ["category_marks", "negation_page"]
 
+#: The model of the paper's Table 6.
+PAPER_MODEL = "gdr-clap"
 CATEGORIES = ("genre", "mood", "instrumentation", "key", "tempo")
 PHRASINGS = ("song", "word", "music", "feel")
 #: Attributes whose probe tells whether a category's negatives can work in a space.
@@ -57,6 +59,8 @@ def _group(page: Page, group: Group, *, many: bool) -> None:
         page.add(f"## {escape(group.title)}, space {escape(group.space)}, seed {group.seed}")
     page.add(escape(tables.header_line(group.cells, group.run.summary["preset"])))
     page.add("## 1. Table 6, the paper's layout", _ROWS_OF_TABLE6)
+    if group.retriever != PAPER_MODEL:
+        page.add(f"The paper's numbers are of {retriever_label(PAPER_MODEL)}.")
     page.table(paper_table6(group, beside=True), prefix)
     page.add(tables.floor_line(group.run))
     page.table(paper_table6(group, beside=False), prefix)

@@ -265,7 +265,7 @@ def category_figure(parts: Sequence[Slice], marks: Mapping[str, str]) -> Figure 
             )
         # After all columns are drawn: a limit set earlier would fix the shared axis to the first column's bars.
         grid[1][0].set_ylim(bottom=0)
-        grid[0][0].set_ylabel("CLAP score")
+        grid[0][0].set_ylabel("CLAP score (cosine)")
         grid[1][0].set_ylabel("negated share of the top 10")
         key = [
             Line2D(

@@ -23,7 +23,6 @@ Layout = Callable[[Page, Run], None]
 #: Suite -> what stands on its page above the claims.
 LAYOUTS: Mapping[str, Layout] = {
     "retrieval": retrieval_page,
-    "mismatch": retrieval_page,
     "encoder-pairs": pairs_page,
     "query-quality": quality_page,
     "ablation": ablation_page,

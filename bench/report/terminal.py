@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.report import tables
+from bench.report import _page_editing, tables
 from bench.report._groups import Group, groups, metric_like
 from bench.report._table import Table, mark
 from bench.report._tables_negation import by_truth, paper_table6
@@ -19,6 +19,10 @@ __all__ = ["print_report"]
 
 WIDTH = 100
 _COMPACT = ("negated_share@10", "removal@10", "kept@10", "R@10")
+_EDITING = ("R@10", "gained@10", "wanted_share@10", "kept@10", "CLAP(gen+)")
+_RETRIEVAL = ("R@1", "R@5", "R@10", "R@10(norm)", "MedR", "NMedR", "MRR")
+#: Metrics that stand side by side.
+WIDE = 8
 _SHORT = {"negated_share@10": "negated@10"}
 _VERDICT = {"supported": "green", "contradicted": "red", "inconclusive": "yellow"}
 
@@ -42,10 +46,16 @@ def print_report(run_dir: str | Path, console: Console | None = None) -> None:
     if run.is_negation:
         for group in groups(run):
             _print_negation(out, group)
+    elif "gained@10" in run.metric_info:
+        for group in groups(run):
+            out.print(Text(tables.header_line(group.cells, run.preset)), width=_width(out))
+            _print_table(out, _page_editing.by_truth(group, _EDITING, intervals=False))
     else:
+        # What does not fit in a hundred columns is in the report.
+        wide = tuple(m for m in run.metric_info if m not in _RETRIEVAL)[WIDE - len(tables.measured(run, _RETRIEVAL)) :]
         for cells in tables.retrieval_cells(run).values():
-            out.print(Text(tables.header_line(cells, run.summary["preset"])), width=_width(out))
-            _print_table(out, tables.retrieval_table(run, "retrieval", cells, intervals=False))
+            out.print(Text(tables.header_line(cells, run.preset)), width=_width(out))
+            _print_table(out, tables.retrieval_table(run, "retrieval", cells, intervals=False, without=wide))
     _print_claims(out, run)
     for path in _paths(run):
         out.print(Text(path), soft_wrap=True)
@@ -74,7 +84,10 @@ def _print_table(out: Console, table: Table, drop: str = "") -> None:
     shown = RichTable(box=box.SIMPLE_HEAD, title=Text(table.title), title_justify="left", pad_edge=False)
     for index, column in enumerate(table.columns):
         name = next((column.replace(long, short) for long, short in _SHORT.items() if long in column), column)
-        shown.add_column(Text(name), justify="right" if index else "left", overflow="fold")
+        # The first column names the row: a name of one letter a line cannot be read.
+        shown.add_column(
+            Text(name), justify="right" if index else "left", overflow="fold", min_width=None if index else 12
+        )
     for row in table.printed():
         shown.add_row(*(Text(content.replace(drop, "") if drop else content) for content in row))
     out.print(shown, width=_width(out))

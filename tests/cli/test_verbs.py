@@ -60,7 +60,7 @@ def test_validate_tells_of_a_bundle_without_manifest(bench: Callable, bundle_dir
 
 
 def test_validate_tells_all_mistakes_of_all_suites(bench: Callable, bundle_dir: Path, suite_folder: Path) -> None:
-    for name in ("negative_prompting.yaml", "mismatch.yaml"):
+    for name in ("negative_prompting.yaml", "retrieval.yaml"):
         file = suite_folder / name
         file.write_text(file.read_text().replace("title:", "titel:"))
     done = bench("validate", suite_folder)
@@ -85,7 +85,7 @@ def test_validate_takes_overrides(bench: Callable, bundle_dir: Path) -> None:
 
 def test_validate_loads_no_weights(bundle_dir: Path) -> None:
     script = (
-        "import sys; from bench.cli import main; code = main(['validate', 'negative-prompting', 'mismatch'])\n"
+        "import sys; from bench.cli import main; code = main(['validate', 'negative-prompting', 'retrieval'])\n"
         "bad = {'torch', 'transformers'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else code)"
     )

@@ -315,7 +315,12 @@ def test_the_index_has_a_page_a_suite_and_prefers_full(
     page = (out / "negative-prompting.md").read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", page + text + claims):
         assert (out / target).is_file(), target
-    assert "data:image/svg+xml" in (out / "negative-prompting.html").read_text()
+    # The HTML pages link to each other, and name the figures beside them.
+    html = _Page()
+    for name in ("index", "claims", "negative-prompting"):
+        html.feed((out / f"{name}.html").read_text())
+    assert {"negative-prompting.html", "negative-prompting/figures/frontier.svg"} <= set(html.addresses)
+    assert all((out / address).is_file() for address in html.addresses)
 
 
 def test_an_index_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -53,6 +53,24 @@ def test_names_are_the_papers() -> None:
     assert slug("Δ_T on SD / seed 0") == "t-on-sd-seed-0"
 
 
+def test_edits_are_named_by_what_was_done_and_how_far() -> None:
+    def label(modifier: str, **params: object) -> str:
+        return cell_label({"modifier": modifier, "params": params})
+
+    plain = {"guidance_inversion": 1.0, "refine": 0, "steps": 50}
+    assert label("ddim-inversion", strength=0.4, **plain) == "DDIM inversion, 20 of 50 steps"
+    assert label("ddim-inversion", **{**plain, "guidance_inversion": 3, "refine": 3}) == (
+        "DDIM inversion, guidance 3 in it, 3 refinements"
+    )
+    assert label("ddim-inversion", **{**plain, "guidance_inversion": 0, "guidance_edit": 5}) == (
+        "DDIM inversion, without a text, guidance 5 back"
+    )
+    assert label("sdedit", strength=0.5) == "SDEdit, 50 % of the steps"
+    assert label("regeneration", noise="same") == "regeneration, same noise"
+    assert label("slerp", toward="edit", strength=0.5) == "slerp to the edit, t = 0.5"
+    assert label("slerp", toward="antipode", strength=0.2) == "slerp, t = 0.2"
+
+
 def test_methods_have_distinct_labels() -> None:
     delta = {"variant": "difference", "vectors": "unit"}
     params = [

@@ -44,7 +44,7 @@ def _chosen(results: Path) -> dict[str, tuple[str, int]]:
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without pictures and HTML: they take most of the time, and nothing here looks at them."""
     monkeypatch.setattr(_page, "save_figure", lambda *_: None)
-    monkeypatch.setattr(_page, "html_page", lambda *_: "")
+    monkeypatch.setattr(_page, "html_page", lambda *_, **__: "")
 
 
 # --- which run is shown -----------------------------------------------------------------------------------------------

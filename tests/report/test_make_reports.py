@@ -31,7 +31,7 @@ def script() -> ModuleType:
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_page, "save_figure", lambda *_: None)
-    monkeypatch.setattr(_page, "html_page", lambda *_: "")
+    monkeypatch.setattr(_page, "html_page", lambda *_, **__: "")
 
 
 def test_the_plan_has_every_default_suite_in_both_presets_once(script: ModuleType) -> None:
@@ -41,7 +41,7 @@ def test_the_plan_has_every_default_suite_in_both_presets_once(script: ModuleTyp
     assert {("negative-prompting", "quick"), ("negative-prompting", "full"), ("retrieval", "full")} <= plain_jobs
     assert {suite for suite, _ in plain_jobs} <= set(resources.suite_names())
     other = [
-        job.settings for job in jobs if job.suite == "negative-prompting" and job.preset == "full" and job.settings
+        job.settings for job in jobs if job.suite == "negative-prompting" and job.preset == "quick" and job.settings
     ]
     assert ("retriever=gdr-muscall",) in other
     assert sorted(job.seed for job in jobs if job.seed is not None) == [1, 2, 3, 4]
@@ -75,10 +75,10 @@ def test_a_run_that_fails_does_not_stop_the_others(
     made = suite_folder("retrieval", ("R@10",))
     made.add("gdr-clap")
     folder = made.write(tmp_path)
-    jobs = [script.Job(name, "quick") for name in ("retrieval", "inversion", "mismatch")]
+    jobs = [script.Job(name, "quick") for name in ("retrieval", "inversion", "datasets")]
     commands = {
         "retrieval": _printing(folder), "inversion": _failing("error: no such bundle"),
-        "mismatch": [sys.executable, "-c", "print('nowhere')"],
+        "datasets": [sys.executable, "-c", "print('nowhere')"],
     }  # fmt: skip
     outcomes = script.run_jobs(jobs, 2, lambda job: commands[job.suite])
     assert [outcome.folder for outcome in outcomes] == [folder, None, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -49,3 +50,34 @@ def test_a_retrieval_run_prints_a_table_a_dataset(make_retrieval_run: MakeRun) -
     assert "Retrieval on PC restyled" in text
     assert text.count("GDR-CLAP") == 3
     assert "report.md" not in text
+
+
+def test_an_editing_run_prints_methods_at_their_strengths(suite_folder: Callable[..., Any], tmp_path: Path) -> None:
+    made = suite_folder("inversion", ("gained@10", "CLAP(gen+)", "CLAP(ZA+)"))
+    made.add("gdr-clap")
+    for strength in (0.2, 0.4, 0.8):
+        made.add("gdr-clap", modifier="sdedit", strength=strength, steps=50)
+    text = _printed(made.write(tmp_path), 100)
+    assert "SDEdit, 20 of 50 steps" in text
+    assert "40 of 50" not in text
+    assert "CLAP(ZA+)" not in text
+
+
+def test_a_run_of_many_metrics_prints_those_that_fit(suite_folder: Callable[..., Any], tmp_path: Path) -> None:
+    metrics = (
+        "R@1",
+        "R@5",
+        "CLAP(ZA+)",
+        "CLAP(ZT+)",
+        "MICS",
+        "MINVS",
+        "Vendi",
+        "FAD(jam)",
+        "FADunit(jam)",
+        "FAD(eval)",
+    )
+    made = suite_folder("query-quality", metrics)
+    made.add("mlp-diffusion")
+    text = _printed(made.write(tmp_path), 100)
+    assert "MLP diffusion" in text
+    assert "FAD(eval)" not in text

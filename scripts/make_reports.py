@@ -46,7 +46,10 @@ class Job(NamedTuple):
 GROUPS = ("default", "tuning")
 PRESETS = ("quick", "full")
 #: Suite -> other main retrievers that it is run on in the quick preset, a page each.
-OTHER_RETRIEVERS = {"negative-prompting": ("gdr-muscall", "gdr-clap-t5", "gdr-mule-t5")}
+OTHER_RETRIEVERS = {
+    "negative-prompting": ("gdr-muscall", "gdr-clap-t5", "gdr-mule-t5", "gdr-clap-long", "gdr-clap-small"),
+    "inversion": ("gdr-muscall", "gdr-clap-long"),
+}
 #: Suite -> noise seeds beside the suite's own, in the quick preset; training seeds are not repeated in them.
 SEEDS = {"negative-prompting": (1, 2, 3, 4)}
 SEED_SETTINGS = ("replicates=[]",)

@@ -155,7 +155,7 @@ def test_a_gdr_that_reads_other_captions_is_credited_with_nothing(name, tmp_path
     monkeypatch.setattr(GDR, "query", lambda self, texts, s: query(self, [other(text) for text in texts], s))
     monkeypatch.setattr(GDR, "digest", lambda self: f"shuffled {digest(self)}")
     small = {
-        "sampler": "dpm++2m-4", "samples": 1, "queries": 250, "diversity_queries": 20, "diversity_samples": 2,
+        "sampler": "dpm++2m-4", "samples": 1, "queries": 200, "diversity_queries": 20, "diversity_samples": 2,
         "replicates": [],
     }  # fmt: skip
     summary = bench.run(name, set=small, out=tmp_path / "out", threads=1).summary

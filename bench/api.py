@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,13 +121,38 @@ def load(folder: str | Path) -> RunResult:
     return RunResult(folder)
 
 
-def compare(a: RunResult | str | Path, b: RunResult | str | Path) -> pd.DataFrame:
-    """Two runs cell by cell: values, intervals, and whether they agree.
+def compare(
+    a: RunResult | str | Path,
+    b: RunResult | str | Path | None = None,
+    *,
+    paired: bool = False,
+    retrievers: tuple[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Two runs cell by cell: values, intervals, and whether they agree; or paired differences, query by query.
+
+    Args:
+        a: a run.
+        b: another one; None compares two retrievers of `a`.
+        paired: join the queries: difference b - a with interval, test, Holm's correction, detectable effect, and on how
+            many queries b is better, as `bench compare` prints them. Takes seconds.
+        retrievers: the one in `a` and the one in `b`; implies `paired`.
+        metrics: keys, for paired differences; None takes all that both measure.
 
     Raises:
-        UserError: the runs hold no cell in common.
+        UserError: the runs hold no cell in common, or were made on different data.
     """
+    if b is None and retrievers is None:
+        raise UserError("compare(a): name another run, or retrievers=(A, B) of this one")
+    if b is None or paired or retrievers is not None:
+        from bench.comparison import compare_runs
+
+        other = None if b is None else _result(b)._run
+        return compare_runs(_result(a)._run, other, retrievers=retrievers, metrics=metrics).frame()
     from bench.report.load import agreement
 
-    first, second = (r if isinstance(r, RunResult) else RunResult(r) for r in (a, b))
-    return agreement(first._run, second._run)
+    return agreement(_result(a)._run, _result(b)._run)
+
+
+def _result(run: RunResult | str | Path) -> RunResult:
+    return run if isinstance(run, RunResult) else RunResult(run)

@@ -145,3 +145,62 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def write_run() -> Callable[..., Path]:
+    """Write a run's folder from ranks: (folder, cells, **fields of the summary) -> folder.
+
+    A cell is a mapping with `ranks`, and any of `query_id`, `cluster_id`, `negative_id`, `target_set`, `columns` (more
+    values per query), `metrics` (more entries of the summary) and fields of summary.json.
+    """
+    import json
+
+    import numpy as np
+    import pandas as pd
+
+    level = {"level": "query", "range": [None, None]}
+    info = {
+        "R@10": {"higher_is_better": True, "unit": "%", **level},
+        "MRR": {"higher_is_better": True, "unit": "%", **level},
+        "MedR": {"higher_is_better": False, "unit": "rank", **level},
+    }
+
+    def table(cell: dict[str, Any]) -> pd.DataFrame:
+        ranks = np.asarray(cell["ranks"], dtype=float)
+        ids = cell.get("query_id", [f"q{i:04d}" for i in range(len(ranks))])
+        labels = {name: cell[name] for name in ("cluster_id", "negative_id", "target_set") if name in cell}
+        frame = pd.DataFrame({"query_id": ids, "relevant_id": ids, "cluster_id": ids, **labels, "rank": ranks})
+        counts = (frame["target_set"] == "lacks") if "target_set" in frame else np.full(len(ranks), True)
+        frame["R@10"] = np.where(counts, 100.0 * (ranks <= 10), np.nan)
+        frame["MRR"] = np.where(counts, 100.0 / ranks, np.nan)
+        frame["MedR"] = ranks
+        return frame.assign(**cell.get("columns", {}))
+
+    def write(folder: Path, cells: list[dict[str, Any]], **summary: Any) -> Path:
+        (folder / "per_query").mkdir(parents=True)
+        written = []
+        extra = summary.pop("metric_info", {})
+        for place, cell in enumerate(cells):
+            frame = table(cell)
+            keys = [key for key in frame if key in {**info, **extra}]
+            means = {key: frame[key].median() if key == "MedR" else frame[key].mean() for key in keys}
+            metrics = {
+                key: {"value": mean, "ci": None, "n": len(frame), "why_null": None} for key, mean in means.items()
+            }
+            fields = {
+                "key": f"cell{place}", "dataset": "sd", "data_fingerprint": "f-sd", "space": "mini-clap",
+                "encoder_digest": "e0", "retriever": "gdr-clap", "modifier": "none", "params": {}, "seed": 0,
+                "n_queries": len(frame), "n_gallery": 500, "protocol": "track", "nfe": 1, "replicate": False,
+            }  # fmt: skip
+            fields |= {name: value for name, value in cell.items() if name in fields}
+            frame.to_parquet(folder / "per_query" / f"{fields['key']}.parquet")
+            written.append({**fields, "metrics": {**metrics, **cell.get("metrics", {})}})
+        document = {
+            "schema_version": 1, "suite": "retrieval", "profile": "mini", "preset": "quick", "cells": written,
+            "metric_info": {**info, **extra}, "claims": [], **summary,
+        }  # fmt: skip
+        (folder / "summary.json").write_text(json.dumps(document))
+        return folder
+
+    return write

@@ -178,7 +178,7 @@ class _Run:
         # The cache is shared by suites that may call the same parts by other names.
         found[0].update(dataset=cell.dataset, retriever=cell.retriever, replicate=cell.replicate)
         write_atomic(frame_file, frame)
-        write_atomic(entry_file, _line(found[0]))
+        write_atomic(entry_file, _line({**found[0], "schema_version": SUMMARY_VERSION}))
         return found
 
     def _compute(self, cell: Cell, group: _Group) -> tuple[bytes, bytes]:
@@ -327,7 +327,9 @@ def _parsed(entry: bytes, frame: bytes) -> tuple[dict[str, Any], pd.DataFrame] |
     import pandas as pd
 
     try:
-        return json.loads(entry), pd.read_parquet(io.BytesIO(frame))
+        read = json.loads(entry)
+        read.pop("schema_version", None)  # of the file, not of the cell
+        return read, pd.read_parquet(io.BytesIO(frame))
     except (ValueError, OSError):
         return None
 

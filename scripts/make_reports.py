@@ -24,6 +24,7 @@ from bench import resources
 from bench._suite_yaml import read_yaml
 from bench.report.index import build_index
 from bench.report.load import Run, find_runs
+from bench.report.schemas import write_schema
 
 
 class Job(NamedTuple):
@@ -147,6 +148,7 @@ def publish(outcomes: Sequence[Outcome], out: Path) -> Path:
     fresh = out.with_name(f"{out.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     build_index([*folders, *kept], fresh, keep=fresh / "data")
+    write_schema(fresh / "schema.json")
     shutil.rmtree(out, ignore_errors=True)
     fresh.rename(out)
     return out / "index.md"

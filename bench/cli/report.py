@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -21,14 +20,29 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the pages (default: beside the results).")
     ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="md|csv|latex|html", help="Write only this (default: all).")
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option("--audio", metavar="DIR", help="Tracks that `bench data render` wrote, to be played in the page."),
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option("--prompts", metavar="N|all", help="How many prompts the HTML page shows (default: 20)."),
+    ] = None,
 ) -> int:
     """Write Markdown, CSV, HTML and figures from stored results; computes nothing anew."""
-    from bench.report.build import build_index, build_report
+    from bench.report.build import PROMPTS, build_index, build_report
 
     if (target / "summary.json").is_file():
-        page = build_report(target)
-        print(_copied(page, out) if out else page)
+        shown = PROMPTS if prompts is None else _count(prompts)
+        print(build_report(target, out=out, form=form, audio=audio, prompts=shown))
     elif target.is_dir():
+        given = {"--format": form, "--audio": audio, "--prompts": prompts}
+        own = [flag for flag, value in given.items() if value is not None]
+        if own:
+            raise UserError(f"{', '.join(own)}: for the page of one run, and {target} is a folder of several; name one")
         print(build_index(target, out or target))
     else:
         raise UserError(
@@ -37,15 +51,10 @@ def report(
     return 0
 
 
-def _copied(page: Path, out: Path) -> Path:
-    """A run's report, copied to another folder."""
-    from bench.store import ensure_writable
-
-    ensure_writable(out, "--out")
-    for name in ("report.md", "report.html"):
-        if (page.parent / name).is_file():
-            shutil.copyfile(page.parent / name, out / name)
-    for name in ("figures", "tables"):
-        if (page.parent / name).is_dir():
-            shutil.copytree(page.parent / name, out / name, dirs_exist_ok=True)
-    return out / page.name
+def _count(text: str) -> int | None:
+    """A number of prompts; None for all."""
+    if text == "all":
+        return None
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UserError(f"--prompts {text}: write a number from 1, or all")

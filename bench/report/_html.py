@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Iterator
 from html import escape
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-__all__ = ["html_page"]
+__all__ = ["Section", "html_page"]
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
@@ -44,7 +46,19 @@ _LONG_CELL = 60
 _PAGE = re.compile(r"^([^:/?#]+)\.md$")
 
 
-def html_page(markdown: str, folder: Path, title: str, *, embed: bool = True) -> str:
+class Section(NamedTuple):
+    """A part of a page that is no Markdown."""
+
+    name: str
+    """Its id in the page, and its title, for the contents."""
+    title: str
+    html: str
+    style: str = ""
+    script: str = ""
+    has_audio: bool = False
+
+
+def html_page(markdown: str, folder: Path, title: str, *, embed: bool = True, section: Section | None = None) -> str:
     """Render a report.
 
     Args:
@@ -52,6 +66,7 @@ def html_page(markdown: str, folder: Path, title: str, *, embed: bool = True) ->
         folder: where its figures are, relative to which they are named.
         title: of the page.
         embed: hold the figures in the page itself; else they are named, and stay beside it.
+        section: what follows the Markdown; a page with one has contents, and runs no script but the section's.
     """
     from markdown_it import MarkdownIt
 
@@ -63,14 +78,46 @@ def html_page(markdown: str, folder: Path, title: str, *, embed: bool = True) ->
             token.attrs["src"] = _embedded(folder / named) if embed else _sharpest(folder, named).as_posix()
         elif token.type == "link_open":
             token.attrs["href"] = _PAGE.sub(r"\1.html", str(token.attrs["href"]))
+    contents = _contents(tokens, section) if section else ""
     body: str = parser.renderer.render(tokens, parser.options, {})
     body = re.sub(r"<table>.*?</table>", _framed, body, flags=re.DOTALL)
-    body = re.sub(r"<p>(<img [^>]*>)</p>", r'<figure><div class="sheet">\1</div></figure>', body)
+    body = re.sub(r"<p>(<img [^>]*>)</p>", r'<figure><div class="sheet" tabindex="0">\1</div></figure>', body)
+    policy, style, script = "", _STYLE, ""
+    if section:
+        head, end, rest = body.partition("</h1>\n")
+        body = f"{head}{end}{contents}{rest}" if end else contents + body
+        policy, style = _policy(section), _STYLE + section.style
+        body += section.html
+        script = f"<script>{section.script}</script>\n" if section.script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n{policy}'
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f"<main>\n{body}</main>\n{script}</body>\n</html>\n"
     )
+
+
+def _policy(section: Section) -> str:
+    """What the page may load: its own figures, style and script, and the audio beside it; nothing from a network."""
+    digest = base64.b64encode(hashlib.sha256(section.script.encode()).digest()).decode()
+    script = f"'sha256-{digest}'" if section.script else "'none'"
+    # Beside a page that was opened from a disk, 'self' is not enough for every browser.
+    media = " media-src 'self' file:;" if section.has_audio else ""
+    rules = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {script};{media}"
+    return f"<meta http-equiv=\"Content-Security-Policy\" content=\"{rules} base-uri 'none'; form-action 'none'\">\n"
+
+
+def _contents(tokens: list[Token], section: Section) -> str:
+    """Links to the headings of the second level, which get ids."""
+    entries: list[tuple[str, str]] = []
+    for token, inline in pairwise(tokens):
+        if token.type == "heading_open" and token.tag == "h2":
+            token.attrs["id"] = f"section-{len(entries) + 1}"
+            said = "".join(child.content for child in inline.children or ())
+            entries.append((str(token.attrs["id"]), said))
+    entries.append((section.name, section.title))
+    links = "".join(f'<li><a href="#{escape(name)}">{escape(title)}</a></li>' for name, title in entries)
+    return f'<nav class="contents" aria-label="Contents"><ul>{links}</ul></nav>\n'
 
 
 def _inline(tokens: list[Token]) -> Iterator[Token]:
@@ -82,7 +129,7 @@ def _framed(match: re.Match[str]) -> str:
     """A table that scrolls by itself on a narrow screen, with its intervals set back."""
     table = _INTERVAL.sub(lambda m: f'<span class="ci">{m[0]}</span>', match[0])
     long = any(len(cell) > _LONG_CELL for cell in re.findall(r"<td[^>]*>([^<]*)</td>", table))
-    return f'<div class="scroll{" long" if long else ""}">{table}</div>'
+    return f'<div class="scroll{" long" if long else ""}" tabindex="0">{table}</div>'
 
 
 def _sharpest(folder: Path, file: Path) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.report._html import html_page
+from bench.report._html import Section, html_page
 from bench.report._table import Table, escape
 from bench.report.figures import save_figure
 from bench.store import write_atomic
@@ -25,6 +25,8 @@ class Page:
     assets: str = ""
     """Where figures and tables go, relative to the folder, as `SUITE/` or nothing."""
     blocks: list[str] = field(default_factory=list)
+    section: Section | None = None
+    """What follows the Markdown in the HTML page alone."""
 
     def add(self, *blocks: str) -> None:
         self.blocks.extend(blocks)
@@ -50,5 +52,6 @@ class Page:
         markdown = "\n\n".join(self.blocks) + "\n"
         path = self.folder / f"{name}.md"
         write_atomic(path, markdown)
-        write_atomic(self.folder / f"{name}.html", html_page(markdown, self.folder, title, embed=not self.assets))
+        html = html_page(markdown, self.folder, title, embed=not self.assets, section=self.section)
+        write_atomic(self.folder / f"{name}.html", html)
         return path

@@ -35,7 +35,7 @@ bundle: setup
 
 # Every suite in both presets, other retrievers and five seeds into reports/ (hours; stopped, it goes on where it was).
 reports: setup
-	$(QUIET_ENV) $(BIN)/python scripts/make_reports.py
+	$(QUIET_ENV) $(BIN)/python scripts/make_reports.py $(ARGS)
 
 # Speed of the metrics and of sampling.
 bench: setup

@@ -147,10 +147,10 @@ class _Run:
 
     def _write_report(self) -> None:
         """The report, unless this summary's is there already."""
-        from bench.report.build import build_report
+        from bench.report.build import VERSION, build_report
 
         stamp = self.folder / ".report"
-        digest = bundle.sha256_file(self.folder / "summary.json")
+        digest = f"{bundle.sha256_file(self.folder / 'summary.json')} {VERSION}"
         if not (stamp.exists() and stamp.read_text() == digest and (self.folder / "report.html").exists()):
             self.progress.busy("report")
             build_report(self.folder)

@@ -17,7 +17,10 @@ from bench.report.load import Run
 from bench.report.pages import write_page
 from bench.store import ensure_writable, write_atomic
 
-__all__ = ["FORMATS", "PROMPTS", "build_index", "build_report"]
+__all__ = ["FORMATS", "PROMPTS", "VERSION", "build_index", "build_report"]
+
+VERSION = 2
+"""Of what a report shows: raised when it shows more, so that a finished run that is run again gets the new one."""
 
 #: Format -> what of a report it is, and what tells where it lies.
 FORMATS = {

@@ -220,7 +220,7 @@ def retrieval_summary() -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
             )  # fmt: skip
             frames[key] = pd.DataFrame({"query_id": ["c1"], "cluster_id": ["t1"], "rank": [3.0]})
     summary = {
-        "schema_version": 1, "suite": "mismatch", "title": "Domain mismatch", "profile": "mini", "preset": "quick",
+        "schema_version": 1, "suite": "retrieval", "title": "Retrieval", "profile": "mini", "preset": "quick",
         "cells": cells, "metric_info": _info(RETRIEVAL_INFO), "families": [], "space_probes": {}, "not_encoded": [],
         "claims": [_claim("gdr-clap-beats-clap-pc", "R@10", "supported", 10.6, margin=0, source="Table 2")],
     }  # fmt: skip
@@ -254,7 +254,7 @@ def make_retrieval_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
         summary, frames = retrieval_summary()
         if edit:
             edit(summary)
-        return write_run(tmp_path_factory.mktemp("results") / "mismatch" / "aaa", summary, frames)
+        return write_run(tmp_path_factory.mktemp("results") / "retrieval" / "aaa", summary, frames)
 
     return make
 

@@ -309,7 +309,7 @@ def test_the_index_has_a_page_a_suite_and_prefers_full(
     index = build_index(results, out)
     text = index.read_text()
     assert index == out / "index.md"
-    assert [line.split(" | ")[2] for line in text.splitlines() if line.startswith("| [")] == ["quick", "full"]
+    assert [line.split(" | ")[2] for line in text.splitlines() if line.startswith("| [")] == ["full", "quick"]
     claims = (out / "claims.md").read_text()
     assert "| [negative-prompting](negative-prompting.md) | full | np-closest-to-query |" in claims
     page = (out / "negative-prompting.md").read_text()

@@ -92,7 +92,7 @@ def test_pages_print_a_note_under_its_verdict_and_say_where_there_is_none(
     def three(summary: dict[str, Any]) -> None:
         summary["claims"] = [make_claim(v, "R@10", v) for v in ("supported", "contradicted", "inconclusive")]
 
-    about = {"suite": "mismatch", "tried": "More queries.", "explains": "Few tracks | many words."}
+    about = {"suite": "retrieval", "tried": "More queries.", "explains": "Few tracks | many words."}
     notes = (
         _note(claim="contradicted", **about), _note(claim="inconclusive", **about),
         _note(claim="supported", **about),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.report._format import cell_label, dataset_label, retriever_label
 from bench.report._table import Entry, Table, escape, number, text
-from bench.report.load import Run, Value
+from bench.report.load import Run, Value, agreement
+from bench.store import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["agreement_blocks", "agreement_page", "overview"]
+__all__ = ["agreement_blocks", "agreement_page", "build_agreement", "overview"]
 
 
 def agreement_page(a: Run, b: Run, compared: pd.DataFrame) -> str:
@@ -122,3 +124,16 @@ def _claims(claims: pd.DataFrame, names: tuple[str, str]) -> Table:
 def _records(frame: pd.DataFrame) -> Iterable[dict[str, Any]]:
     records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
     return records
+
+
+def build_agreement(run_a: str | Path, run_b: str | Path, out_md: str | Path) -> Path:
+    """Write a page on how far two runs of a suite agree, and the whole comparison as CSV beside it.
+
+    Returns:
+        The page, `out_md`.
+    """
+    a, b, page = Run(run_a), Run(run_b), Path(out_md)
+    compared = agreement(a, b)
+    write_atomic(page.with_suffix(".csv"), compared.to_csv(index=False, lineterminator="\n"))
+    write_atomic(page, agreement_page(a, b, compared))
+    return page

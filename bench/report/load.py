@@ -13,7 +13,7 @@ from bench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Run", "Value", "agreement", "build_agreement", "find_runs", "same_data"]
+__all__ = ["Run", "Value", "agreement", "find_runs", "same_data"]
 
 SUMMARY_VERSION = 1
 DEFAULT_GUIDANCE = 3.0
@@ -324,19 +324,3 @@ def _compare_claims(a: Run, b: Run) -> list[dict[str, Any]]:
         row.update(verdict_a=claim["verdict"], verdict_b=other["verdict"], agree=claim["verdict"] == other["verdict"])
         rows.append(row)
     return rows
-
-
-def build_agreement(run_a: str | Path, run_b: str | Path, out_md: str | Path) -> Path:
-    """Write a page on how far two runs of a suite agree, and the whole comparison as CSV beside it.
-
-    Returns:
-        The page, `out_md`.
-    """
-    from bench.report._agreement import agreement_page
-    from bench.store import write_atomic
-
-    a, b, page = Run(run_a), Run(run_b), Path(out_md)
-    compared = agreement(a, b)
-    write_atomic(page.with_suffix(".csv"), compared.to_csv(index=False, lineterminator="\n"))
-    write_atomic(page, agreement_page(a, b, compared))
-    return page

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bench.errors import UserError
-from bench.report.load import Run, agreement, build_agreement, find_runs
+from bench.report._agreement import build_agreement
+from bench.report.load import Run, agreement, find_runs
 
 MakeRun = Callable[..., Path]
 

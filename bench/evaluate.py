@@ -15,7 +15,9 @@ from bench.metrics.retrieval import oracle_normalised
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["evaluate", "not_applicable", "not_applicable_frame", "oracle_normalised_mean", "per_query_frame"]
+__all__ = [
+    "clusters_of", "evaluate", "not_applicable", "not_applicable_frame", "oracle_normalised_mean", "per_query_frame",
+]  # fmt: skip
 
 JACKKNIFE_GROUPS = 20
 HIT = 100.0
@@ -69,7 +71,7 @@ def evaluate(measured: Measured, metrics: Mapping[str, Metric], frame: pd.DataFr
     Intervals are clustered by track and, where queries are crossed with negatives, by negative too; metrics of a set
     get a delete-a-group jackknife (PROTOCOL.md 8).
     """
-    first, second = _clusters(frame)
+    first, second = clusters_of(frame)
     out = {}
     for key, metric in metrics.items():
         why = metric.why_null(measured, _match(metric, key))
@@ -82,7 +84,8 @@ def evaluate(measured: Measured, metrics: Mapping[str, Metric], frame: pd.DataFr
     return out
 
 
-def _clusters(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+def clusters_of(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Groupings within which queries are dependent: tracks, and negatives where queries are crossed with them."""
     tracks = frame["cluster_id"].to_numpy()
     return (frame["negative_id"].to_numpy(), tracks) if "negative_id" in frame else (tracks, None)
 

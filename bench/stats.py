@@ -28,12 +28,17 @@ from bench._stats_resampling import bootstrap_ci, median_rank_ci
 from bench._stats_tests import McNemar, mcnemar, minimum_detectable_effect, paired_permutation
 
 __all__ = [
-    "Estimate", "Interval", "McNemar", "Verdict", "bootstrap_ci", "clustered_delta", "holm", "interval", "jackknife_ci",
-    "jackknife_difference", "jackknife_estimate", "mcnemar", "median_rank_ci", "minimum_detectable_effect", "p_value",
-    "paired_permutation", "two_way_clustered", "verdict",
+    "Estimate", "Interval", "McNemar", "Verdict", "bootstrap_ci", "clustered_delta", "finite", "holm", "interval",
+    "jackknife_ci", "jackknife_difference", "jackknife_estimate", "mcnemar", "median_rank_ci",
+    "minimum_detectable_effect", "p_value", "paired_permutation", "two_way_clustered", "verdict",
 ]  # fmt: skip
 
 Verdict = Literal["supported", "contradicted", "inconclusive"]
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON can hold it: None for NaN and infinity."""
+    return float(value) if np.isfinite(value) else None
 
 
 def holm(p_values: Sequence[float | None] | np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from bench.claims.kinds import LEVELS, equal_removal_means, paired_means, set_di
 from bench.claims.trend import correlation
 from bench.errors import NotApplicable, UserError
 from bench.metrics.measured import Metric
+from bench.stats import finite
 
 #: What a frontier is drawn from; a claim on its area needs them all.
 FRONTIER_METRICS = ("kept@10", "removal@10", "gained@10", "CLAP(gen+)")
@@ -129,8 +130,8 @@ def judge_claims(
         out.append(
             {
                 "id": claim.id, "text": claim.text, "source": claim.source, "metric": claim.metric, "verdict": verdict,
-                "effect": _finite(estimate.value), "ci": [_finite(float(v)) for v in interval], "p": _finite(p),
-                "p_holm": _finite(p_holm), "margin": claim.margin, "expect": claim.expect, "compare": claim.compare,
+                "effect": finite(estimate.value), "ci": [finite(float(v)) for v in interval], "p": finite(p),
+                "p_holm": finite(p_holm), "margin": claim.margin, "expect": claim.expect, "compare": claim.compare,
                 "at": claim.at, "predictor": claim.predictor, "why": why,
             }
         )  # fmt: skip
@@ -152,7 +153,3 @@ def _equivalence(interval: stats.Interval, p_adjusted: float, margin: float, alp
     if -margin < interval.lo and interval.hi < margin:
         return "supported"
     return "contradicted" if interval.lo > margin or interval.hi < -margin else "inconclusive"
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bench.plan import Cell
 
-__all__ = ["Arm", "CellData", "Expectation", "clusters", "difference", "select"]
+__all__ = ["Arm", "CellData", "Expectation", "difference", "select"]
 
 #: Options that a selector which does not name them means.
 DEFAULTS = {
@@ -117,11 +117,6 @@ def select(
 
 def _same_task(a: CellData, b: CellData) -> bool:
     return (a.cell.dataset, a.cell.retriever, a.cell.seed) == (b.cell.dataset, b.cell.retriever, b.cell.seed)
-
-
-def clusters(data: CellData) -> tuple[np.ndarray, np.ndarray | None]:
-    tracks = data.frame["cluster_id"].to_numpy()
-    return (data.frame["negative_id"].to_numpy(), tracks) if "negative_id" in data.frame else (tracks, None)
 
 
 def _best(values: Sequence[np.ndarray], sign: str) -> np.ndarray:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import stats
-from bench.claims.arms import Arm, clusters
+from bench.claims.arms import Arm
 from bench.errors import UserError
-from bench.evaluate import oracle_normalised_mean
+from bench.evaluate import clusters_of, oracle_normalised_mean
 from bench.metrics.control import frontier_area
 
 if TYPE_CHECKING:
@@ -87,14 +87,14 @@ def frontier(arm: Arm) -> Columns:
 def family_frontier(arm: Arm) -> dict[str, Any]:
     """Points and area of one family's removal–kept frontier, with intervals (the `families` of summary.json)."""
     assert arm.base is not None
-    first, second = clusters(arm.base)
+    first, second = clusters_of(arm.base.frame)
     columns = frontier(arm)
     count = len(arm.sweep)
 
     def estimated(statistic: Callable[[np.ndarray], np.ndarray]) -> tuple[float | None, list[float] | None]:
         estimate = stats.clustered_delta(statistic, columns.values, first, second)
         ends = [float(v) for v in stats.interval(estimate)]
-        return _finite(estimate.value), ends if np.isfinite(ends).all() else None
+        return stats.finite(estimate.value), ends if np.isfinite(ends).all() else None
 
     def removal_at(i: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda means: fractions(means, count)[..., i]
@@ -112,7 +112,3 @@ def family_frontier(arm: Arm) -> dict[str, Any]:
         )
     area, area_ci = estimated(columns.combine)
     return {"points": points, "area": {"value": area, "ci": area_ci}}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

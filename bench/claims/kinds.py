@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bench import stats
-from bench.claims.arms import Arm, CellData, Expectation, clusters, difference
+from bench.claims.arms import Arm, CellData, Expectation, difference
 from bench.claims.columns import Columns, fractions, removal_columns
 from bench.errors import UserError
-from bench.evaluate import JACKKNIFE_GROUPS
+from bench.evaluate import JACKKNIFE_GROUPS, clusters_of
 from bench.metrics.control import at_removal
 from bench.metrics.measured import Metric
 
@@ -29,7 +29,7 @@ def paired_means(a: Columns, rivals: Sequence[Columns], data: CellData, expect: 
         values = [p.combine(means[..., lo:hi]) for p, lo, hi in zip(parts, edges, edges[1:], strict=False)]
         return difference(values[0], values[1:], expect, False)
 
-    return stats.clustered_delta(statistic, np.column_stack([p.values for p in parts]), *clusters(data))
+    return stats.clustered_delta(statistic, np.column_stack([p.values for p in parts]), *clusters_of(data.frame))
 
 
 def unpaired_means(
@@ -41,7 +41,7 @@ def unpaired_means(
     comparison is.
     """
     own, *others = [
-        stats.clustered_delta(column.combine, column.values, *clusters(data))
+        stats.clustered_delta(column.combine, column.values, *clusters_of(data.frame))
         for column, data in zip(columns, cells, strict=True)
     ]
     pairs = [stats.Estimate(own.value - b.value, float(np.hypot(own.se, b.se)), min(own.df, b.df)) for b in others]
@@ -69,7 +69,7 @@ def equal_removal_means(arms: Sequence[Arm], metric: str, expect: Expectation) -
             curves.append((removed, values))
         return _at_levels(curves, expect, False)
 
-    return stats.clustered_delta(statistic, np.column_stack(blocks), *clusters(arms[0].cells[0]))
+    return stats.clustered_delta(statistic, np.column_stack(blocks), *clusters_of(arms[0].cells[0].frame))
 
 
 def _at_levels(curves: Sequence[tuple[np.ndarray, np.ndarray]], expect: Expectation, log_ratio: bool) -> np.ndarray:
@@ -112,5 +112,5 @@ def set_difference(arms: Sequence[Arm], key: str, metric: Metric, expect: Expect
 
     data = arms[0].cells[0]
     return stats.jackknife_estimate(
-        statistic, np.arange(len(data.frame)), clusters=clusters(data)[0], groups=JACKKNIFE_GROUPS
+        statistic, np.arange(len(data.frame)), clusters=clusters_of(data.frame)[0], groups=JACKKNIFE_GROUPS
     )

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bench import stats
-from bench.claims.arms import Arm, CellData, Expectation, clusters
+from bench.claims.arms import Arm, CellData, Expectation
 from bench.claims.columns import single
 from bench.errors import UserError
-from bench.evaluate import JACKKNIFE_GROUPS
+from bench.evaluate import JACKKNIFE_GROUPS, clusters_of
 from bench.metrics.measured import Metric
 
 __all__ = ["correlation"]
@@ -49,7 +49,7 @@ def correlation(
 
 def _groups(data: CellData) -> np.ndarray:
     """(n,) group of each query: whole clusters, dealt alike wherever the same clusters are."""
-    _, codes = np.unique(clusters(data)[0], return_inverse=True)
+    _, codes = np.unique(clusters_of(data.frame)[0], return_inverse=True)
     return (np.random.default_rng(0).permutation(int(codes.max()) + 1) % JACKKNIFE_GROUPS)[codes]
 
 

@@ -5,7 +5,6 @@ The package is not called `compare`, because `bench.compare` is a function.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from bench.comparison.cells import Pair, checked, matched, one_run
 from bench.comparison.paired import CellComparison, Change, Difference, compare_cells
 from bench.comparison.values import is_of_ranks
 from bench.report.load import Run, Value
+from bench.stats import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ class Comparison:
                 "retriever_b": cell.pair.b["retriever"], "method": cell.method, "seed": cell.pair.a["seed"],
                 "n_changed": cell.n_changed,
                 "queries": [
-                    {"query_id": c.query_id, "track": c.track, "rank_a": _finite(c.rank_a), "rank_b": _finite(c.rank_b)}
+                    {"query_id": c.query_id, "track": c.track, "rank_a": finite(c.rank_a), "rank_b": finite(c.rank_b)}
                     for c in cell.changes
                 ],
             }
@@ -111,7 +111,7 @@ def _corrected(cells: Sequence[CellComparison]) -> list[CellComparison]:
     ]
     adjusted = iter(stats.holm([d.p for cell in untested for d in cell.differences]).tolist())
     return [
-        replace(cell, differences=tuple(replace(d, p_holm=_finite(next(adjusted))) for d in cell.differences))
+        replace(cell, differences=tuple(replace(d, p_holm=finite(next(adjusted))) for d in cell.differences))
         for cell in untested
     ]
 
@@ -130,7 +130,3 @@ def _row(cell: CellComparison, d: Difference) -> dict[str, Any]:
 
 def _side(name: str, value: Value) -> dict[str, Any]:
     return {name: value.value, f"{name}_lo": value.lo, f"{name}_hi": value.hi}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -12,14 +12,14 @@ from bench import stats
 from bench.comparison.cells import Pair, describe, table
 from bench.comparison.values import LOG_RANK, Info, aggregate, column, info
 from bench.errors import UserError
-from bench.evaluate import oracle_normalised_mean
+from bench.evaluate import clusters_of, oracle_normalised_mean
 from bench.report._format import cell_label
 from bench.report.load import Run, Value
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CellComparison", "Change", "Counts", "Difference", "clusters", "compare_cells", "paired_difference"]
+__all__ = ["CellComparison", "Change", "Counts", "Difference", "compare_cells", "paired_difference"]
 
 _ORACLE = "oracleR@10"
 
@@ -95,12 +95,6 @@ class CellComparison:
         return not self.n_changed and all(
             not d.difference and (d.counts is None or d.counts.better == d.counts.worse == 0) for d in self.differences
         )
-
-
-def clusters(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
-    """Groupings within which queries are dependent: tracks, and negatives where queries are crossed with them."""
-    tracks = frame["cluster_id"].to_numpy()
-    return (frame["negative_id"].to_numpy(), tracks) if "negative_id" in frame else (tracks, None)
 
 
 def paired_difference(difference: np.ndarray, first: Any, second: Any = None) -> stats.Estimate:
@@ -184,7 +178,7 @@ def _of_sets(key: str, known: Info, one: Value, two: Value) -> Difference:
 def _of_means(
     key: str, known: Info, one: np.ndarray, two: np.ndarray, frame: pd.DataFrame, counts: Counts
 ) -> Difference:
-    first, second = clusters(frame)
+    first, second = clusters_of(frame)
     estimate = paired_difference(two - one, first, second)
     sides = (Value(float(one.mean())), Value(float(two.mean())))
     if second is None:
@@ -207,7 +201,7 @@ def _normalised(
     def statistic(means: np.ndarray) -> np.ndarray:
         return oracle_normalised_mean(means[..., 2:], n_gallery) - oracle_normalised_mean(means[..., :2], n_gallery)
 
-    first, second = clusters(left)
+    first, second = clusters_of(left)
     estimate = stats.clustered_delta(statistic, values, first, second)
     ends = [float(oracle_normalised_mean(values.mean(0)[part], n_gallery)) for part in (slice(0, 2), slice(2, 4))]
     sides = (Value(ends[0]), Value(ends[1]))

@@ -17,6 +17,7 @@ from bench.errors import UserError
 from bench.gate.baseline import Baseline, BaselineCell, gateable, load_baseline, save_baseline
 from bench.gate.decide import ALPHA, Decision, decide, default_margin, exit_code
 from bench.report.load import Run
+from bench.stats import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,8 +70,8 @@ class GateResult:
                 {
                     "cell": one.label, "dataset": one.dataset, "retriever": one.retriever, "metric": one.metric,
                     "unit": one.info.unit, "higher_is_better": one.info.higher_is_better, "baseline": one.baseline,
-                    "candidate": one.candidate, "change": one.change.value, "se": _finite(one.change.se),
-                    "df": one.change.df, "lo": _finite(d.lo), "hi": _finite(d.hi), "level_lo": d.level_lo,
+                    "candidate": one.candidate, "change": one.change.value, "se": finite(one.change.se),
+                    "df": one.change.df, "lo": finite(d.lo), "hi": finite(d.hi), "level_lo": d.level_lo,
                     "level_hi": d.level_hi, "n": one.n, "n_clusters": one.n_clusters, "margin": one.margin,
                     "margin_given": one.margin_given, "verdict": d.verdict, "queries_needed": d.queries,
                 }
@@ -266,7 +267,3 @@ def _judged(baseline: Baseline, run: Run, tests: Sequence[_Test]) -> GateResult:
     renamed = {test.cell.retriever: test.retriever for test in tests if test.cell.retriever != test.retriever}
     notes += [f"{new} stands for the baseline's {old}" for old, new in renamed.items()]
     return GateResult(str(baseline.file), baseline.sha256, str(run.folder), run.suite, run.preset, judged, tuple(notes))
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

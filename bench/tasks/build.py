@@ -63,10 +63,10 @@ class TaskBuilder:
     def _retrieval(self, cell: Cell) -> RetrievalTask:
         dataset, gallery, space = self._dataset(cell)
         settings = self.plan.settings(cell.retriever)
-        source = self.plan.datasets[cell.dataset]
+        given = given_captions(self.plan.datasets[cell.dataset])
         return RetrievalTask(
             dataset, gallery, self._source(cell.retriever), self._sampling(cell), settings.queries,
-            self._spread(cell), self._references(cell), true_tracks(source, space), given_captions(source),
+            self._spread(cell), self._references(cell), true_tracks(given, space), given,
         )  # fmt: skip
 
     def _editing(self, cell: Cell) -> EditTask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from bench import bundle
 from bench.gallery import Gallery
+from bench.metrics.control import kept_at_k
 from bench.metrics.frechet import FrechetReference, SmallSampleWarning
 from bench.metrics.kernel import KernelReference
 from bench.metrics.measured import Lazy
@@ -19,7 +20,7 @@ from bench.protocols import Dataset, Space
 
 __all__ = [
     "TOP", "Reference", "SpreadSettings", "TrueTracks", "Twins", "floors", "gallery_of", "given_captions",
-    "references_of", "true_tracks", "twins_of", "with_text",
+    "references_of", "relative_kept", "true_tracks", "twins_of", "with_text",
 ]  # fmt: skip
 
 #: Length of the lists that control metrics read.
@@ -121,6 +122,17 @@ def with_text(makers: Mapping[str, Callable[[], np.ndarray]], space: Space) -> L
     )
 
 
+def relative_kept(top: np.ndarray, stated: Sequence[Sequence[np.ndarray]], oracle_kept: np.ndarray) -> np.ndarray:
+    """kept@10 as a share of the oracle's: (n,), NaN where the oracle itself can keep nothing.
+
+    Args:
+        top: (n, 10) gallery indices.
+        stated: for each query, the tracks that satisfy each statement, (N,) bool.
+        oracle_kept: (n,) what an oracle keeps.
+    """
+    return kept_at_k(top, stated) / np.where(oracle_kept > 0, oracle_kept, np.nan)
+
+
 def floors(real: np.ndarray, references: Lazy) -> dict[str, float]:
     """Fréchet distance of real tracks to each reference, raw and on unit vectors: what real music scores at this n."""
     raw = np.asarray(real, dtype=np.float64)
@@ -157,9 +169,8 @@ def given_captions(source: Any) -> tuple[str, ...]:
     return tuple(pd.read_parquet(bundle.path(table), columns=["caption_id"])["caption_id"])
 
 
-def true_tracks(source: Any, space: Space) -> TrueTracks | None:
-    """The true distribution of some of a dataset's captions, where the bundle has it in this space."""
-    captions = given_captions(source)
+def true_tracks(captions: tuple[str, ...], space: Space) -> TrueTracks | None:
+    """The true distribution of `given_captions`, where the bundle has it in this space."""
     if not (captions and space.has_extra("given")):
         return None
     return TrueTracks(captions, space.extra("given", "rows").astype(np.float64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,23 +10,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.gallery import Gallery, query_vectors
-from bench.metrics.control import kept_at_k, oracle_kept_at_k
+from bench.metrics.control import oracle_kept_at_k
 from bench.metrics.measured import Lazy, Measured, Spread
 from bench.pairs import FAMILY
 from bench.prompts import Refinement
 from bench.protocols import Dataset, Edit, Sampling
 from bench.queries import QueryContext, QuerySource
 from bench.tasks._truth import TruthMasks
-from bench.tasks.common import TOP, SpreadSettings, floors, with_text
+from bench.tasks.common import TOP, SpreadSettings, floors, relative_kept, with_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EditTask"]
+__all__ = ["EditTask", "edit_targets"]
 
 #: Added to the sampling's seed for the latent that the refined prompt generates by itself: a modifier that generates
 #: from that prompt with the suite's own seed would otherwise be compared with itself.
 OTHER_SEED = 7001
+
+
+def edit_targets(context: QueryContext) -> dict[str, Callable[[], np.ndarray]]:
+    """What any edit is compared with: the first query and its text, and what the edited text says and generates."""
+    edited = [edit.text for edit in context.edits]
+    other = replace(context.sampling, seed=context.sampling.seed + OTHER_SEED)
+    return {
+        "gen+": lambda: context.query(context.prompts).mean(1),
+        "gen:new": lambda: context.source.query(edited, other).mean(1),
+        "ZT+": lambda: context.text(context.prompts),
+        "ZT:new": lambda: context.text(edited),
+    }
 
 
 class EditTask:
@@ -91,14 +103,9 @@ class EditTask:
     def targets(self) -> Lazy:
         """What CLAP scores compare with: the five of Figure 5, and the added and removed words of Figure 4."""
         context = self.context
-        edited = [edit.text for edit in context.edits]
-        other = replace(context.sampling, seed=context.sampling.seed + OTHER_SEED)
         makers = {
             "ZA+": lambda: self.gallery.raw[self.relevant],
-            "gen+": lambda: context.query(context.prompts).mean(1),
-            "gen:new": lambda: context.source.query(edited, other).mean(1),
-            "ZT+": lambda: context.text(context.prompts),
-            "ZT:new": lambda: context.text(edited),
+            **edit_targets(context),
             "ZT:added": lambda: context.text([r.added for r in self.refinements]),
             "ZT:removed": self._removed_words,
         }
@@ -123,7 +130,6 @@ class EditTask:
         spread = Spread(
             rows, lambda: self.context.subset(rows, self.spread.samples).under(modifier, strength, guidance)
         )
-        possible = np.where(self._oracle_kept > 0, self._oracle_kept, np.nan)
         return Measured(
             latents=latents,
             vectors=vectors,
@@ -135,7 +141,7 @@ class EditTask:
             targets=self.targets,
             wanted=self.wanted,
             before_top=self._before_top,
-            kept=kept_at_k(top, self._stated) / possible,
+            kept=relative_kept(top, self._stated, self._oracle_kept),
             references=self.references,
             spread=spread if with_spread else None,
             why_no_spread="measured at the primary strength only",

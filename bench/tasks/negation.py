@@ -10,13 +10,13 @@ import numpy as np
 
 from bench.datasets.gmcaps.twins import where_key
 from bench.gallery import Gallery, query_vectors
-from bench.metrics.control import kept_at_k, oracle_kept_at_k
+from bench.metrics.control import oracle_kept_at_k
 from bench.metrics.measured import Lazy, Measured, Spread
 from bench.pairs import FAMILY, Negative, PairSet, choose_pairs, negated_mask
 from bench.protocols import Dataset, Edit, Sampling
 from bench.queries import QueryContext, QuerySource
 from bench.tasks._truth import TruthMasks
-from bench.tasks.common import TOP, SpreadSettings, Twins, floors, with_text
+from bench.tasks.common import TOP, SpreadSettings, Twins, floors, relative_kept, with_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,16 +167,11 @@ class NegationTask:
             deterministic=self.context.source.retriever.deterministic,
             twins=self.twins,
             before_top=self._top_at(before),
-            kept=self._kept(top),
+            kept=relative_kept(top, self._stated, self._oracle_kept),
             references=self.references,
             spread=spread if with_spread else None,
             why_no_spread="measured at the primary strength only",
         )
-
-    def _kept(self, top: np.ndarray) -> np.ndarray:
-        """kept@10 as a share of the oracle's; NaN where the oracle itself can keep nothing."""
-        possible = np.where(self._oracle_kept > 0, self._oracle_kept, np.nan)
-        return kept_at_k(top, self._stated) / possible
 
     def _top_at(self, guidance: float) -> np.ndarray:
         latents = self.context.query(self.context.prompts, guidance)

@@ -12,14 +12,14 @@ import numpy as np
 from bench import bundle
 from bench.errors import NotApplicable, UserError
 from bench.gallery import Gallery, query_vectors
-from bench.metrics.control import kept_at_k, oracle_kept_at_k
+from bench.metrics.control import oracle_kept_at_k
 from bench.metrics.measured import Lazy, Measured
 from bench.prompts import EditPhrasing
 from bench.protocols import Dataset, Edit, Editing, Sampling, Space
 from bench.queries import QueryContext, QuerySource
 from bench.tasks._truth import TruthMasks
-from bench.tasks.common import TOP, floors, with_text
-from bench.tasks.editing import OTHER_SEED
+from bench.tasks.common import TOP, floors, relative_kept, with_text
+from bench.tasks.editing import edit_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,15 +193,10 @@ class TrackEditTask:
     def targets(self) -> Lazy:
         """What CLAP scores compare with: the twin, the track as it was heard, and the texts of track and edit."""
         context = self.context
-        edited = [edit.text for edit in context.edits]
-        other = replace(context.sampling, seed=context.sampling.seed + OTHER_SEED)
         makers = {
             "ZA+": lambda: self.gallery.raw[self.relevant],
             "original": lambda: self.gallery.raw[self.original],
-            "gen+": lambda: context.query(context.prompts).mean(1),
-            "gen:new": lambda: context.source.query(edited, other).mean(1),
-            "ZT+": lambda: context.text(context.prompts),
-            "ZT:new": lambda: context.text(edited),
+            **edit_targets(context),
             "ZT:added": lambda: context.text(list(self.edits["instrument"])),
         }
         return with_text(makers, context.source.space)
@@ -216,7 +211,6 @@ class TrackEditTask:
         latents = self.context.under(modifier, strength, guidance)
         vectors = query_vectors(latents)
         top = self._top(vectors)
-        possible = np.where(self._oracle_kept > 0, self._oracle_kept, np.nan)
         return Measured(
             latents=latents,
             vectors=vectors,
@@ -228,7 +222,7 @@ class TrackEditTask:
             targets=self.targets,
             wanted=self.wanted,
             before_top=self._before_top,
-            kept=kept_at_k(top, self._stated) / possible,
+            kept=relative_kept(top, self._stated, self._oracle_kept),
             references=self.references,
             why_no_spread="a real track is one query, not several samples",
         )

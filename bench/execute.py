@@ -183,8 +183,10 @@ class _Run:
 
     def _compute(self, cell: Cell, group: _Group) -> tuple[bytes, bytes]:
         task = group.task
+        n_gallery = len(task.gallery.track_ids)
         try:
             measured = group.measure(cell)
+            n_gallery = measured.n_gallery  # a task may rank among fewer: an edit's own track is left out
             with self.phases.phase("metrics"):
                 frame = per_query_frame(measured, self.metrics, task.labels, task.gallery.track_ids)
                 values = evaluate(measured, self.metrics, frame)
@@ -199,7 +201,7 @@ class _Run:
             "data_fingerprint": task.dataset.fingerprint, "space": cell.space,
             "encoder_digest": self.plan.space(self.plan.encoder(cell.retriever)).digest(), "retriever": cell.retriever,
             "modifier": cell.modifier, "params": dict(cell.params), "seed": cell.seed, "n_queries": len(frame),
-            "n_gallery": len(task.gallery.track_ids), "protocol": "track",
+            "n_gallery": n_gallery, "protocol": "track",
             "nfe": nfe(cell, modifier, steps, part.deterministic, getattr(task, "given", False)),
             "replicate": cell.replicate, "metrics": values,
             "floors": getattr(task, "floors", {}),

@@ -19,6 +19,8 @@ __all__ = ["Cell", "Plan", "metric_finder"]
 
 #: Raised when what a cell's numbers mean changes without any component's version changing.
 CELL_VERSION = 3
+#: The same for cells of edits of real tracks alone.
+TRACK_EDITS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,9 @@ class Plan:
         if self.suite.prompt_set is None:
             return None
         main = self.suite.retrievers[0]
+        described = {} if not self.suite.prompt_set.track_edits else {"version": TRACK_EDITS_VERSION}
         return {
+            **described,
             "prompts": self.suite.prompt_set.model_dump(mode="json", by_alias=True),
             "selection": self.suite.selection.model_dump(mode="json"),
             "candidates": self.settings(retriever).candidates,

@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 QUIET_ENV := OMP_WAIT_POLICY=PASSIVE HF_HUB_OFFLINE=1
 
-.PHONY: setup run test check bundle reports bench
+.PHONY: setup run test check bundle reports bench faults
 
 setup: $(STAMP)
 
@@ -40,3 +40,7 @@ reports: setup
 # Speed of the metrics and of sampling.
 bench: setup
 	$(QUIET_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+
+# Kill runs at every point and instant, starve them, feed corrupted inputs; print what was lost (minutes).
+faults: setup
+	$(QUIET_ENV) OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench._validation import Strict
+from bench._validation import Strict, Version
 from bench.registry import Registry, datasets, encoders, modifiers, retrievers
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
 SAMPLER = re.compile(r"(ddim|dpm\+\+2m|dpm\+\+2m-logsnr)-([1-9]\d{0,2})")
 EXPECT = re.compile(r"\s*a\s*(?P<sign>[<>=])\s*(?P<right>b|-?\d+(?:\.\d+)?)\s*")
 ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+MOST = 10**9
+"""Of queries, samples and the like."""
 CLAIM_ONLY_METRICS = ("frontier_area",)
 """Measures of a whole sweep: a claim may name them, a cell has none."""
 
@@ -40,6 +42,12 @@ def _sampler(value: str) -> str:
     return value
 
 
+def _countable(value: int) -> int:
+    if value > MOST:
+        raise ValueError(f"must be at most {MOST}")
+    return value
+
+
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     for place, value in enumerate(values):
         if value in values[:place]:
@@ -55,7 +63,7 @@ def _no_options_key(data: Mapping[str, Any]) -> None:
 Text = Annotated[str, Field(min_length=1, strict=True)]
 Name = Annotated[str, Field(min_length=1, strict=True)]
 Id = Annotated[str, Field(pattern=ID, strict=True)]
-Count = Annotated[int, Field(ge=1, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True), AfterValidator(_countable)]
 Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 Number = Annotated[float, Field(strict=True)]
 Strength = Annotated[float, Field(ge=0, strict=True)]
@@ -147,7 +155,9 @@ class ModifierSpec(PartSpec):
     """A modifier and the strengths to sweep."""
 
     registry = modifiers
-    strength: Annotated[tuple[Strength, ...] | None, BeforeValidator(_one_or_more), Field(min_length=1)] = None
+    strength: Annotated[Annotated[tuple[Strength, ...], Field(min_length=1)] | None, BeforeValidator(_one_or_more)] = (
+        None
+    )
     primary: Strength | None = None
     """The strength at which spread is measured too; by default 2 (the authors' guidance 3), else the sweep's middle."""
 
@@ -161,7 +171,7 @@ class Knobs(Strict):
     queries: Count | None = None
     candidates: Count | None = None
     """Captions from which the pairs of a control suite are chosen."""
-    diversity_samples: Annotated[int, Field(ge=2, strict=True)] | None = None
+    diversity_samples: Annotated[int, Field(ge=2, strict=True), AfterValidator(_countable)] | None = None
     diversity_queries: Count | None = None
 
 
@@ -259,7 +269,7 @@ Retrievers = Annotated[tuple[Annotated[RetrieverSpec, BeforeValidator(_named)], 
 class SuiteFile(Strict):
     """A suite: which cells to compute, what to measure, and what is claimed about it."""
 
-    schema_version: Literal[1]
+    schema_version: Version
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", strict=True)]
     title: Text
     group: Name = "default"

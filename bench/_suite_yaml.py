@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,19 +11,34 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    ScalarEvent,
+)  # fmt: skip
 
 from bench.errors import UserError
 
-__all__ = ["MAX_ALIASES", "MAX_BYTES", "MAX_DEPTH", "Document", "KeyPath", "parse_value", "read_yaml"]
+__all__ = [
+    "MAX_ALIASES", "MAX_BYTES", "MAX_DEPTH", "Document", "KeyPath", "parse_value", "read_plain_yaml", "read_yaml",
+]  # fmt: skip
 
 MAX_BYTES = 1 << 20
 MAX_ALIASES = 50
 MAX_DEPTH = 32
 MAX_NODES = 200_000
 """Fifty aliases of aliases can still stand for a great many items; a real suite has a few hundred."""
+MAX_EVENTS = 20_000
+"""Keys, values and brackets that are written out: more of them fit into 1 MiB than are read in a minute."""
+MAX_TEXT = 10_000
+"""Letters of one key or value; messages repeat them."""
+MAX_SHOWN = 60
+WRITTEN = 3
+"""A resolved suite holds its prompt file and what the profile adds, so it may be this many times as large."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -130,13 +147,32 @@ def _item(value: Any, step: str | int) -> Any:
 def _dotted(path: Sequence[str | int]) -> str:
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+        name = step if isinstance(step, int) else _key(step)
+        text += f"[{name}]" if isinstance(step, int) else f".{name}" if text else str(name)
     return text
+
+
+def _key(step: str) -> str:
+    """A key as it stands in a message: on one line, of readable length."""
+    short = step if len(step) <= MAX_SHOWN else f"{step[: MAX_SHOWN - 3]}..."
+    return short if short.isprintable() else repr(short)
+
+
+class _Constructor(RoundTripConstructor):
+    """Tells the line of a value that looks like a number or a date and is none (`2024-13-45`)."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError) as error:
+            said = str(error).partition(";")[0]
+            raise ConstructorError(None, None, f"{said}; put quotes around text", node.start_mark) from None
 
 
 def _loader() -> YAML:
     loader = YAML(typ="rt", pure=True)
     loader.allow_duplicate_keys = False
+    loader.Constructor = _Constructor
     return loader
 
 
@@ -147,29 +183,62 @@ def read_yaml(file: Path) -> Document:
         UserError: it cannot be read, is no YAML, too large or deep, or has a duplicate key, a tag, too many aliases.
     """
     shown = _shown(file)
+    root = _loaded(shown, _text(file, shown), _loader())
+    if not isinstance(root, CommentedMap):
+        raise UserError(f"{shown}:1: must be a mapping of keys, such as `name: my-suite`")
+    return Document(file, _plain(root, shown), root)
+
+
+def read_plain_yaml(file: Path) -> dict[str, Any]:
+    """Read a file that the harness wrote and that holds one mapping, within the same limits; lines are forgotten.
+
+    Raises:
+        UserError: as for `read_yaml`; or it holds anything but a mapping.
+    """
+    shown = _shown(file)
+    root = _loaded(shown, _text(file, shown, WRITTEN * MAX_BYTES), YAML(typ="safe", pure=True), WRITTEN * MAX_EVENTS)
+    if not isinstance(root, dict):
+        raise UserError(f"{shown}:1: must be a mapping of keys; run the suite again")
+    return {str(key): value for key, value in _plain(root, shown).items()}
+
+
+def _text(file: Path, shown: str, most: int = MAX_BYTES) -> str:
     try:
         size = file.stat().st_size
-        if size > MAX_BYTES:
-            raise UserError(f"{shown}: {size} bytes; a suite has at most {MAX_BYTES} (1 MiB)")
-        text = file.read_text(encoding="utf-8")
+        if size > most:
+            raise UserError(f"{shown}: {size} bytes; a suite has at most {most} ({most >> 20} MiB)")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{shown}: no such file") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{shown}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise UserError(f"{shown}: cannot be read ({error.strerror})") from None
+
+
+def _loaded(shown: str, text: str, loader: YAML, events: int = MAX_EVENTS) -> Any:
+    """What a text says, once its limits were checked.
+
+    Raises:
+        UserError: it is no YAML, or more than is read here.
+    """
     try:
-        _check_limits(shown, text)
-        root = _loader().load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an anchor that is used twice: an alias means the nearest one above
+            _check_limits(shown, text, events)
+            return loader.load(text)
     except DuplicateKeyError as error:
         raise UserError(f"{shown}:{_line(error)}: {_first(error.problem)}; keep one of them") from None
     except MarkedYAMLError as error:
         raise UserError(f"{shown}:{_line(error)}: not valid YAML: {_first(error.problem)}") from None
     except YAMLError as error:
         raise UserError(f"{shown}: not valid YAML: {_first(str(error))}") from None
-    if not isinstance(root, CommentedMap):
-        raise UserError(f"{shown}:1: must be a mapping of keys, such as `name: my-suite`")
-    return Document(file, _plain(root, shown), root)
+    except (ValueError, OverflowError, TypeError, AttributeError, KeyError, IndexError, RecursionError) as error:
+        # The parser's own errors at what it was not written for, such as a mapping that is merged into itself.
+        raise UserError(
+            f"{shown}: not valid YAML: it cannot be built ({type(error).__name__}); write aliases (*name) and merges "
+            "(<<) out"
+        ) from None
 
 
 def parse_value(text: str, label: str) -> Any:
@@ -179,15 +248,17 @@ def parse_value(text: str, label: str) -> Any:
             raise UserError(f"{label}: the value is too long")
         _check_limits(label, text)
         return _plain(_loader().load(text), label)
-    except YAMLError:
+    except (YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
         raise UserError(f"{label}: {text!r} is not a YAML value; quote it") from None
 
 
-def _check_limits(file: str, text: str) -> None:
+def _check_limits(file: str, text: str, events: int = MAX_EVENTS) -> None:
     """Walk over the events of the parser, which builds nothing, and stop at the first excess."""
     aliases = depth = documents = 0
-    for event in _loader().parse(text):
+    for count, event in enumerate(_loader().parse(text)):
         line = event.start_mark.line + 1
+        if count > events:
+            raise UserError(f"{file}:{line}: more than {events} keys and values; split the file")
         if isinstance(event, AliasEvent):
             aliases += 1
         elif isinstance(event, CollectionStartEvent):
@@ -196,6 +267,8 @@ def _check_limits(file: str, text: str) -> None:
             depth -= 1
         elif isinstance(event, DocumentStartEvent):
             documents += 1
+        elif isinstance(event, ScalarEvent):
+            _check_text(f"{file}:{line}", event.value)
         if aliases > MAX_ALIASES:
             raise UserError(f"{file}:{line}: more than {MAX_ALIASES} aliases (*name); write the values out")
         if depth > MAX_DEPTH:
@@ -204,6 +277,15 @@ def _check_limits(file: str, text: str) -> None:
             raise UserError(f"{file}:{line}: a second document (---); one file holds one suite")
         if getattr(event, "tag", None):
             raise UserError(f"{file}:{line}: tags ({event.tag}) are not allowed here")
+
+
+def _check_text(where: str, text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise UserError(f"{where}: a text of {len(text)} letters; write at most {MAX_TEXT}")
+    # Line breaks and tabs are text; other control characters steer a terminal, and half a surrogate pair is none.
+    bad = next((letter for letter in text if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t"), "")
+    if bad:
+        raise UserError(f"{where}: holds the character U+{ord(bad):04X}, which cannot be printed; take it out")
 
 
 def _plain(root: Any, file: str) -> Any:

@@ -15,6 +15,12 @@ import numpy as np
 
 from bench.errors import UserError
 
+#: A line of ids and numbers has a few hundred bytes; a file without line breaks is something else, such as zeros.
+MAX_LINE = 1 << 20
+#: Text of ids and numbers shrinks to a tenth; what shrinks to a hundredth, beyond some size, is a trap.
+MAX_RATIO = 100
+SMALL = 1 << 24
+
 __all__ = ["header_and_rows", "is_csv", "not_utf8", "numbers", "opened", "read_lines", "read_table"]
 
 
@@ -127,13 +133,40 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         with path.open("rb") as raw:
-            yield gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw  # type: ignore[misc]
+            plain = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+            yield io.BufferedReader(_Guarded(path, plain, raw), 1 << 18)  # type: ignore[arg-type]
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path}: not a whole gzip file: {error}") from None
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+class _Guarded(io.RawIOBase):
+    """The bytes of a file of lines; stops at a line, or at a whole, that no file of ids and numbers has."""
+
+    def __init__(self, path: Path, inner: IO[bytes], raw: IO[bytes]) -> None:
+        self._path, self._inner, self._raw = path, inner, raw
+        self._line = self._total = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        block = self._inner.read(len(into))
+        into[: len(block)] = block
+        self._total += len(block)
+        if self._inner is not self._raw and self._total > max(SMALL, MAX_RATIO * self._raw.tell()):
+            raise UserError(
+                f"{self._path}: becomes more than {MAX_RATIO} times larger when decompressed; decompress it yourself "
+                "(gunzip) if that is right"
+            )
+        last = block.rfind(b"\n")
+        self._line = self._line + len(block) if last < 0 else len(block) - 1 - last
+        if self._line > MAX_LINE:
+            raise UserError(f"{self._path}: a line of more than {MAX_LINE} bytes; write one row a line")
+        return len(block)
 
 
 def not_utf8(path: Path, line: int | None) -> NoReturn:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from bench._suite_yaml import Document
 from bench.errors import UserError
 from bench.registry import nearest
 
-__all__ = ["Problems", "Strict", "parse_document"]
+__all__ = ["Problems", "Strict", "Version", "parse_document"]
 
 M = TypeVar("M", bound=BaseModel)
+
+MAX_PROBLEMS = 50
+"""Told at once: a file of another kind altogether has thousands."""
 
 
 class Strict(BaseModel):
@@ -27,6 +30,14 @@ class Strict(BaseModel):
     def known_keys(cls, data: Mapping[str, Any]) -> list[str]:
         """Keys that this mapping may have."""
         return [field.alias or name for name, field in cls.model_fields.items() if not field.exclude]
+
+
+def _no_boolean(value: Any) -> Any:
+    return repr(value) if isinstance(value, bool) else value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_no_boolean)]
+"""The version of a file's format; `true` equals 1 in Python, and is none."""
 
 
 class Problems:
@@ -59,8 +70,11 @@ def parse_document(document: Document, model: type[M]) -> M:
         return model.model_validate(document.data)
     except ValidationError as failure:
         problems = Problems(document)
-        for error in failure.errors(include_url=False):
+        errors = failure.errors(include_url=False)
+        for error in errors[:MAX_PROBLEMS]:
             problems.add(tuple(error["loc"]), _explain(error, document, model))
+        if len(errors) > MAX_PROBLEMS:
+            problems.messages.append(f"and {len(errors) - MAX_PROBLEMS} more; correct these first")
         problems.raise_if_any()
         raise
 

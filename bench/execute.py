@@ -1,25 +1,29 @@
-"""Run a suite: plan, then cell by cell, then claims and summary; resumable, one atomic write a cell."""
+"""Run a suite: plan, then cell by cell, then claims and summary; resumable, one atomic write a cell.
+
+Processes that run one suite at once share its cells: one that another is computing is left for last.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import bundle, registry
+from bench.cells import CellStore
 from bench.claims import Arm, CellData, family_frontier, judge_claims
 from bench.errors import BundleError, NotApplicable
 from bench.evaluate import evaluate, not_applicable, not_applicable_frame, per_query_frame
 from bench.metrics.measured import Measured, Metric
 from bench.plan import Cell, Plan, group_cells, metric_finder, nfe
 from bench.provenance import Phases, provenance
-from bench.store import Cache, content_key, ensure_writable, write_atomic
+from bench.settings import limited_threads
+from bench.store import Cache, content_key, ensure_writable, locked, remove_leftovers, write_atomic
+from bench.store.sums import REPORT, SUMS, damaged_files, write_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +97,7 @@ class _Run:
         self.suite, self.options = suite, options
         self.plan = Plan(suite, options.device)
         self.cache = Cache(options.cache_dir, options.fresh)
+        self.store = CellStore(self.folder, self.cache, SUMMARY_VERSION)
         self.find_metric = metric_finder()
         self.metrics: dict[str, Metric] = {key: self.find_metric(key) for key in suite.metrics}
         self.phases = Phases()
@@ -124,26 +129,29 @@ class _Run:
         problems = bundle.check(sorted(self.plan.bundle_files()))
         if problems:
             raise BundleError("\n".join(problems))
-        (self.folder / "cells").mkdir(parents=True, exist_ok=True)
-        self._write_resolved()
-        entries: list[dict[str, Any]] = []
-        data: list[CellData] = []
-        for cells in group_cells(self.plan.cells).values():
-            group = _Group(self, cells)
-            for cell in cells:
-                self.progress.cell(_label(cell))
-                with self.phases.cell(cell.key):
-                    entry, frame = self._cell(cell, group)
-                entries.append(entry)
-                data.append(_cell_data(cell, entry, frame, group))
-                self.progress.finished()
+        self._open_folder()
+        data, entries = self._cells()
         with self.phases.phase("claims"):
             judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
         self._write_summary(entries, judged)
         with self.phases.phase("report"):
             self._write_report()
-        write_atomic(self.folder / "provenance.json", json.dumps(provenance(self), indent=1, sort_keys=True) + "\n")
+        # Two processes may end at once: provenance is of the last one, and the sums must be of that provenance.
+        with locked(self.folder / ".lock"):
+            write_atomic(self.folder / "provenance.json", json.dumps(provenance(self), indent=1, sort_keys=True) + "\n")
+            write_sums(self.folder)
         return self.folder
+
+    def _open_folder(self) -> None:
+        """Make the run's folder; remove what an earlier process left half done, and what has been damaged since."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.options.cache_dir):
+            remove_leftovers(folder)
+        for name in damaged_files(self.folder):
+            self.store.damaged.append(name)
+            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / SUMS).unlink(missing_ok=True)  # until the run is complete again
+        self._write_resolved()
 
     def _write_report(self) -> None:
         """The report, unless this summary's is there already."""
@@ -151,37 +159,51 @@ class _Run:
 
         stamp = self.folder / ".report"
         digest = f"{bundle.sha256_file(self.folder / 'summary.json')} {VERSION}"
-        if not (stamp.exists() and stamp.read_text() == digest and (self.folder / "report.html").exists()):
+        whole = not any(name.startswith(REPORT) for name in self.store.damaged)
+        if not (whole and stamp.exists() and stamp.read_text() == digest and (self.folder / "report.html").exists()):
+            stamp.unlink(missing_ok=True)
             self.progress.busy("report")
             build_report(self.folder)
             write_atomic(stamp, digest)
 
-    def _cell(self, cell: Cell, group: _Group) -> tuple[dict[str, Any], pd.DataFrame]:
-        """A cell from the run's folder, else from the cache, else computed; always left in both."""
-        entry_file = self.folder / "cells" / f"{cell.key}.json"
-        frame_file = self.folder / "per_query" / f"{cell.key}.parquet"
-        found = None
-        if not self.options.fresh and entry_file.exists() and frame_file.exists():
-            found = _parsed(entry_file.read_bytes(), frame_file.read_bytes())
-        if found is not None:
-            return found
-        entry, frame = self.cache.read("cells", cell.key, ".json"), self.cache.read("cells", cell.key, ".parquet")
-        if not self.options.fresh and entry is not None and frame is not None:
-            found = _parsed(entry, frame)
-        if found is None:
-            entry, frame = self._compute(cell, group)
-            self.cache.write("cells", cell.key, ".parquet", frame)
-            self.cache.write("cells", cell.key, ".json", entry)
-            found = _parsed(entry, frame)
-        assert found is not None
-        assert frame is not None
-        # The cache is shared by suites that may call the same parts by other names.
-        found[0].update(dataset=cell.dataset, retriever=cell.retriever, replicate=cell.replicate)
-        write_atomic(frame_file, frame)
-        write_atomic(entry_file, _line({**found[0], "schema_version": SUMMARY_VERSION}))
-        return found
+    def _cells(self) -> tuple[list[CellData], list[dict[str, Any]]]:
+        """Every cell, in the plan's order: those first that no other process is computing."""
+        planned = [
+            (cell, group) for cells in group_cells(self.plan.cells).values()
+            for group in [_Group(self, cells)] for cell in cells
+        ]  # fmt: skip
+        found: dict[int, tuple[CellData, dict[str, Any]]] = {}
+        for wait in (False, True):
+            for place, (cell, group) in enumerate(planned):
+                if place in found:
+                    continue
+                self.progress.cell(_label(cell))
+                with self.phases.cell(cell.key):
+                    result = self._cell(cell, group, wait)
+                if result is not None:
+                    found[place] = _cell_data(cell, *result, group), result[0]
+                    self.progress.finished()
+        return [found[place][0] for place in sorted(found)], [found[place][1] for place in sorted(found)]
 
-    def _compute(self, cell: Cell, group: _Group) -> tuple[bytes, bytes]:
+    def _cell(self, cell: Cell, group: _Group, wait: bool) -> tuple[dict[str, Any], pd.DataFrame] | None:
+        """A cell from the run's folder, else from the cache, else computed; always left in both.
+
+        None if another process is computing it and `wait` is off.
+        """
+        names = {"dataset": cell.dataset, "retriever": cell.retriever, "replicate": cell.replicate}
+        if not self.options.fresh:
+            found = self.store.of_run(cell.key) or self.store.of_cache(cell.key, names)
+            if found is not None:
+                return found
+        waiting = partial(self.progress.busy, "waiting for another process")
+        with self.cache.lock(cell.key, wait, waiting) as held:
+            if not held:
+                return None
+            # Another process may have finished it while this one waited.
+            found = None if self.options.fresh else self.store.of_cache(cell.key, names)
+            return found or self.store.keep(cell.key, *self._compute(cell, group), names)
+
+    def _compute(self, cell: Cell, group: _Group) -> tuple[dict[str, Any], pd.DataFrame]:
         task = group.task
         n_gallery = len(task.gallery.track_ids)
         try:
@@ -206,9 +228,7 @@ class _Run:
             "replicate": cell.replicate, "metrics": values,
             "floors": getattr(task, "floors", {}),
         }  # fmt: skip
-        buffer = io.BytesIO()
-        _to_parquet(frame, buffer)
-        return _line(entry), buffer.getvalue()
+        return entry, frame
 
     # --- claims and summary ----------------------------------------------------------------------------------------
 
@@ -320,50 +340,6 @@ def _label(cell: Cell) -> str:
     return " ".join(f"{cell.dataset} {cell.retriever} {cell.modifier} {options}{strength}{guidance}".split())
 
 
-def _line(entry: Mapping[str, Any]) -> bytes:
-    return (json.dumps(entry, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def _parsed(entry: bytes, frame: bytes) -> tuple[dict[str, Any], pd.DataFrame] | None:
-    """A cell from its two files; None if either was cut short or damaged by something that is not us."""
-    import pandas as pd
-
-    try:
-        read = json.loads(entry)
-        read.pop("schema_version", None)  # of the file, not of the cell
-        return read, pd.read_parquet(io.BytesIO(frame))
-    except (ValueError, OSError):
-        return None
-
-
-def _to_parquet(frame: pd.DataFrame, target: io.BytesIO) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"schema_version": b"1"})
-    pq.write_table(table, target, compression="zstd")
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Thread count of BLAS and OpenMP here and in libraries loaded later (torch reads the variables)."""
-    from threadpoolctl import threadpool_limits
-
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(count)))
-    try:
-        with threadpool_limits(count):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def run_suite(suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None = None) -> Path:
     """Run a suite and return the folder of its results.
 
@@ -375,5 +351,5 @@ def run_suite(suite: Suite, options: RunOptions, tick: Callable[[int, int, str],
     Raises:
         UserError: a part, a bundle file or a folder is not usable; nothing is left half-written.
     """
-    with _threads(options.threads):
+    with limited_threads(options.threads):
         return _Run(suite, options, tick).execute()

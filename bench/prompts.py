@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench._suite_yaml import read_yaml
-from bench._validation import Problems, Strict, parse_document
+from bench._validation import Problems, Strict, Version, parse_document
 
 if TYPE_CHECKING:
     from bench.pairs import Negative
@@ -99,7 +99,7 @@ class EditPhrasing(Strict):
 class PromptSet(Strict):
     """A prompt file: negatives, refinements, or phrasings of edits of tracks."""
 
-    schema_version: Literal[1]
+    schema_version: Version
     negatives: tuple[NegativePrompt, ...] = ()
     refinements: tuple[Refinement, ...] = ()
     track_edits: tuple[EditPhrasing, ...] = ()

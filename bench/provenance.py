@@ -81,4 +81,5 @@ def provenance(run: Any) -> dict[str, Any]:
         "packages": package_versions(),
         "git": git_state(),
         "digests": run.plan.digests(),
+        "damaged": sorted([*run.store.damaged, *(f"cache: {name}" for name in run.cache.damaged)]),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,11 @@ class QuerySource:
 
         return run
 
+    def _cached(self, described: dict[str, Any], what: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """An array from the cache; says what it computes, and when it waits for another process that does."""
+        waiting = partial(self.busy, "waiting for another process") if self.busy else None
+        return self.cache.array(described, self._computing(what, compute), waiting)
+
     def query(self, prompts: Sequence[str], sampling: Sampling) -> np.ndarray:
         """Query latents of prompts: (P, K, d).
 
@@ -70,7 +76,7 @@ class QuerySource:
         texts = list(dict.fromkeys(prompts))
         described = self._described(sampling, kind="query", prompts=texts)
         what = f"{len(texts)} queries, guidance {sampling.guidance:g}"
-        latents = self.cache.array(described, self._computing(what, lambda: self.retriever.query(texts, sampling)))
+        latents = self._cached(described, what, lambda: self.retriever.query(texts, sampling))
         place = {text: row for row, text in enumerate(texts)}
         return latents[[place[prompt] for prompt in prompts]]
 
@@ -108,7 +114,7 @@ class QuerySource:
             positive, negative = zip(*pairs, strict=True)
             return retriever.query_negative(positive, negative, w, sampling)
 
-        latents = self.cache.array(described, self._computing(f"{len(pairs)} negative prompts, w {w:g}", compute))
+        latents = self._cached(described, f"{len(pairs)} negative prompts, w {w:g}", compute)
         place = {pair: row for row, pair in enumerate(pairs)}
         return latents[[place[pair] for pair in zip(prompts, negatives, strict=True)]]
 
@@ -136,10 +142,7 @@ class QuerySource:
             content["start"] = hashlib.sha256(np.ascontiguousarray(start).tobytes()).hexdigest()
         described = self._described(sampling, kind="edited", **content)
         what = f"{len(prompts)} edits, {editing.method} {editing.depth:g}"
-        return self.cache.array(
-            described,
-            self._computing(what, lambda: retriever.query_edited(prompts, edited, editing, sampling, start)),
-        )
+        return self._cached(described, what, lambda: retriever.query_edited(prompts, edited, editing, sampling, start))
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit text vectors Z_T: (P, d)."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UserError
 
-__all__ = ["Settings", "physical_cores", "read_settings", "resolve_device"]
+__all__ = ["Settings", "limited_threads", "physical_cores", "read_settings", "resolve_device"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -126,3 +127,22 @@ def resolve_device(device: str) -> str:
 def _gpu_likely() -> bool:
     """Whether it is worth importing torch to ask."""
     return sys.platform != "linux" or any(Path(name).exists() for name in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Thread count of BLAS and OpenMP here and in libraries loaded later (torch reads the variables)."""
+    from threadpoolctl import threadpool_limits
+
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(count)))
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -6,6 +6,7 @@ registries and the profile, and references within the file. All that is wrong is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -209,8 +210,12 @@ def _prompts(parsed: SuiteFile, document: Document, problems: Problems) -> Promp
         if parsed.modifiers:
             problems.add(("modifiers",), "modifiers need `prompts`, the file that says what to remove")
         return None
-    file = document.file.parent / parsed.prompts
-    if not file.is_file():
+    folder = document.file.parent
+    file = folder / parsed.prompts
+    if not _is_below(file, folder):
+        problems.add(("prompts",), f"{parsed.prompts!r} leads out of the suite's folder; put the file beside the suite")
+        return None
+    if not _is_file(file):
         problems.add(("prompts",), f"no such prompt file {file} (the path is relative to the suite)")
         return None
     try:
@@ -218,6 +223,26 @@ def _prompts(parsed: SuiteFile, document: Document, problems: Problems) -> Promp
     except UserError as error:
         problems.messages.extend(str(error).splitlines())
         return None
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    """Whether a file lies in a folder by its name and, links followed, in truth: a suite may come from elsewhere.
+
+    The packaged suites are the harness's own, and some installers make every file of a package a link.
+    """
+    try:
+        inside = Path(os.path.normpath(file)).is_relative_to(Path(os.path.normpath(folder)))
+        own = Path(os.path.abspath(folder)).is_relative_to(os.path.abspath(resources.suites_dir()))
+        return inside and (own or file.resolve().is_relative_to(folder.resolve()))
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a ring
+        return False
 
 
 if __name__ == "__main__":  # python -m bench.suite > suites/schema.json

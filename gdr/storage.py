@@ -122,13 +122,16 @@ def load_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         (tensors by name, floating ones in float32; the metadata).
 
     Raises:
-        UserError: the file is of a format that this version does not know.
+        UserError: the file is damaged, or of a format that this version does not know.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(file, framework="pt") as stored:
-        metadata = dict(stored.metadata() or {})
-        found = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a mapping)
+    try:
+        with safe_open(file, framework="pt") as stored:
+            metadata = dict(stored.metadata() or {})
+            found = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file}: not a safetensors file ({error}); write or copy it again") from None
     kind = metadata.get("format")
     # "pt" is what other programs write into files of plain tensors.
     if kind not in (None, "pt", FORMAT):
@@ -136,6 +139,8 @@ def load_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if kind == FORMAT:
         for name in [name for name in found if name.endswith(_SCALE)]:
             own = name.removesuffix(_SCALE)
+            if own not in found or found[name].shape != found[own].shape[:1]:
+                raise UserError(f"{file}: {name} is not the scale of the rows of {own}; write or copy the file again")
             found[own] = dequantise(found[own], found.pop(name))
     return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}, metadata
 

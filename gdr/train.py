@@ -256,6 +256,33 @@ def named_config(name: str) -> UNetConfig:
     return NAMED[name]
 
 
+def _pairs_of(file: Path, spec: dict[str, Any], split: str) -> tuple[list[list[str]], np.ndarray]:
+    """The captions and frames that a training file names, checked."""
+    from bench._json import read_json
+    from bench._npy import load_array
+
+    entry = spec.get(split)
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("frames", "captions")):
+        raise UserError(f"{file}: {split}: must name two files: {{frames: FILE.npy, captions: FILE.json}}")
+    frames, captions = (file.parent / entry[key] for key in ("frames", "captions"))
+    for path in (frames, captions):
+        if not path.is_file():
+            raise UserError(f"{file}: {split}: no such file {path}")
+    array = load_array(frames)
+    if array.ndim != 3 or array.dtype.kind != "f" or array.size == 0:
+        raise UserError(f"{frames}: holds {array.dtype} of shape {array.shape}; floats (tracks, frames, d) are needed")
+    if not np.isfinite(array).all():
+        raise UserError(f"{frames}: holds NaN or infinite entries; encode those tracks again or leave them out")
+    groups = read_json(captions, "write a JSON list of lists of texts, one list a track")
+    if not isinstance(groups, list) or not all(
+        isinstance(group, list) and group and all(isinstance(text, str) for text in group) for group in groups
+    ):
+        raise UserError(f"{captions}: must be a JSON list of lists of texts, one list a track, none of them empty")
+    if len(groups) != len(array):
+        raise UserError(f"{captions}: captions of {len(groups)} tracks, but {frames} holds {len(array)}")
+    return groups, np.asarray(array)
+
+
 def train_from_config(file: Path, out: Path, device: str = "cpu", report: Report | None = None) -> TrainResult:
     """`gdr train CONFIG`: train from a YAML file and save the model.
 
@@ -265,27 +292,30 @@ def train_from_config(file: Path, out: Path, device: str = "cpu", report: Report
     Raises:
         UserError: a key is unknown or a file is missing.
     """
-    from ruamel.yaml import YAML
-
+    from bench._suite_yaml import read_yaml
     from bench.registry import encoders
 
-    spec = dict(YAML(typ="safe", pure=True).load(file))
+    spec = read_yaml(file).data
     unknown = set(spec) - {"encoder", "train", "validation", "model", "config"}
     if unknown:
         raise UserError(
             f"{file}: unknown key {sorted(unknown)[0]!r} (known: encoder, train, validation, model, config)"
         )
+    if not isinstance(spec.get("encoder"), str):
+        raise UserError(f"{file}: encoder: must be the name of an encoder (`bench ls encoders`)")
+    chosen, knobs = spec.get("model", "mini"), spec.get("config", {})
+    if not isinstance(chosen, (str, dict)) or not isinstance(knobs, dict):
+        raise UserError(f"{file}: model: must be a name or a mapping; config: a mapping")
+    try:
+        sizes = named_config(chosen) if isinstance(chosen, str) else UNetConfig.from_dict(chosen)
+        settings = TrainConfig(**knobs)
+    except TypeError as error:
+        raise UserError(f"{file}: model or config: {error}") from None
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    pairs = [_pairs_of(file, spec, split) for split in ("train", "validation")]
     tower = encoders.get(spec["encoder"])()
-    sets = []
-    for split in ("train", "validation"):
-        frames, captions = (file.parent / spec[split][key] for key in ("frames", "captions"))
-        for path in (frames, captions):
-            if not path.exists():
-                raise UserError(f"{file}: {split}: no such file {path}")
-        sets.append(encode_pairs(tower, json.loads(captions.read_text()), np.load(frames)))
-    chosen = spec.get("model", "mini")
-    sizes = named_config(chosen) if isinstance(chosen, str) else UNetConfig.from_dict(chosen)
-    settings = TrainConfig(**spec.get("config", {}))
+    sets = [encode_pairs(tower, captions, frames) for captions, frames in pairs]
     result = train(sets[0], sets[1], partial(GDRUNet, sizes), settings, report, device)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_model(out, result.model, result.scaler, describe(sizes, sets[0], "tokens", spec["encoder"]))

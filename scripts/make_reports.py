@@ -1,4 +1,4 @@
-"""Build reports/ from nothing but the bundle: every suite in both presets, other retrievers, seeds; then all pages.
+"""Build reports/ from nothing but the bundle: every suite in both presets, other retrievers, seeds; pages; leaderboard.
 
 Usage: python scripts/make_reports.py [--preset quick|full|both] [--jobs N] [--only SUITE ...] [--out reports]
 
@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 from bench import resources
 from bench._suite_yaml import read_yaml
+from bench.errors import UserError
+from bench.leaderboard import build_leaderboard
 from bench.report.index import build_index
 from bench.report.load import Run, find_runs
 from bench.report.schemas import write_schema
@@ -130,7 +132,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int, command: Callable[[Job], Sequenc
 
 
 def publish(outcomes: Sequence[Outcome], out: Path) -> Path:
-    """Build the pages beside `out`, then put them in its place.
+    """Build the pages and the leaderboard beside `out`, then put them in its place.
 
     Args:
         outcomes: of the jobs; what was published before of other suites and presets stays.
@@ -148,10 +150,19 @@ def publish(outcomes: Sequence[Outcome], out: Path) -> Path:
     fresh = out.with_name(f"{out.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     build_index([*folders, *kept], fresh, keep=fresh / "data")
+    _leaderboard(fresh)
     write_schema(fresh / "schema.json")
     shutil.rmtree(out, ignore_errors=True)
     fresh.rename(out)
     return out / "index.md"
+
+
+def _leaderboard(out: Path) -> None:
+    """The leaderboard of what the pages are built from; where it cannot be built the pages stand without it."""
+    try:
+        build_leaderboard(out / "data", out / "leaderboard")
+    except UserError as error:
+        print(f"no leaderboard: {error}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

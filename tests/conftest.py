@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,8 @@ def write_run() -> Callable[..., Path]:
             keys = [key for key in frame if key in {**info, **extra}]
             means = {key: frame[key].median() if key == "MedR" else frame[key].mean() for key in keys}
             metrics = {
-                key: {"value": mean, "ci": None, "n": len(frame), "why_null": None} for key, mean in means.items()
+                key: {"value": None if np.isnan(mean) else mean, "ci": None, "n": len(frame), "why_null": None}
+                for key, mean in means.items()
             }
             fields = {
                 "key": f"cell{place}", "dataset": "sd", "data_fingerprint": "f-sd", "space": "mini-clap",
@@ -204,3 +205,13 @@ def write_run() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Any]:
+    """A headless browser, for tests with the marks of `browsing`."""
+    import browsing
+
+    browser = browsing.start()
+    yield browser
+    browser.quit()

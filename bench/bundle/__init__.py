@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import os
+import re
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from bench.errors import BundleError
+from bench._json import read_json
+from bench.errors import BundleError, UserError
 
 __all__ = ["check", "combined_digest", "digest", "directory", "has", "manifest", "path", "sha256_file"]
 
 MANIFEST = "manifest.json"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT_STEP = "restore it from the repository or the wheel, or rebuild it with `make bundle`"
 
 
@@ -31,12 +33,23 @@ def manifest(folder: Path | None = None) -> dict[str, Any]:
 
 @cache
 def _read_manifest(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise BundleError(f"{file}: the bundle's manifest is missing; {_NEXT_STEP}")
     try:
-        return json.loads(file.read_text())
-    except FileNotFoundError:
-        raise BundleError(f"{file}: the bundle's manifest is missing; {_NEXT_STEP}") from None
-    except json.JSONDecodeError as error:
-        raise BundleError(f"{file}: the bundle's manifest is damaged ({error}); {_NEXT_STEP}") from None
+        found = read_json(file, _NEXT_STEP)
+    except UserError as error:
+        said = str(error).removeprefix(f"{file}: ")
+        raise BundleError(f"{file}: the bundle's manifest is damaged: {said}") from None
+    files = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(files, dict):
+        raise BundleError(f"{file}: the bundle's manifest is damaged (it has no mapping `files`); {_NEXT_STEP}")
+    for name, entry in files.items():
+        parts = PurePath(name).parts
+        if not parts or PurePath(name).is_absolute() or ".." in parts or "\0" in name:
+            raise BundleError(f"{file}: files: {name!r} leads out of the bundle's folder; {_NEXT_STEP}")
+        if not isinstance(entry, dict) or not _SHA256.fullmatch(str(entry.get("sha256"))):
+            raise BundleError(f"{file}: files: {name!r} has no sha256 of 64 hexadecimal digits; {_NEXT_STEP}")
+    return found
 
 
 def sha256_file(file: Path) -> str:
@@ -68,7 +81,7 @@ def combined_digest(names: Iterable[str]) -> str:
 
 @cache
 def _verified(file: Path, expected: str) -> Path:
-    if not file.exists():
+    if not file.is_file():
         raise BundleError(f"{file}: bundle file is missing; {_NEXT_STEP}")
     if sha256_file(file) != expected:
         raise BundleError(f"{file}: bundle file does not match its digest in {MANIFEST}; {_NEXT_STEP}")
@@ -81,6 +94,7 @@ def path(name: str) -> Path:
     Raises:
         BundleError: the file is missing, not in the manifest, or damaged.
     """
+    # A link is followed wherever it leads: its content must be the one that the manifest states.
     return _verified(directory() / name, digest(name))
 
 

@@ -30,6 +30,9 @@ VERBS = (
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_LINES, _WIDEST = 100, 1500
+"""Of a message: a validated folder of suites may have many lines, and a path may be long."""
+_UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
 _DEVICE_LOST = ("OutOfMemoryError", "AcceleratorError")
 
 
@@ -101,9 +104,11 @@ def run_typer(app: Any, arguments: Sequence[str], program: str) -> int:
             raise UserError(f"{error.format_message()} (see `{program} --help`)") from None
         if type(error).__name__ == "Abort":
             raise KeyboardInterrupt from None
-        if type(error).__name__ == "Exit":
-            return int(getattr(error, "exit_code", 0))
-        raise
+        if type(error).__name__ != "Exit":
+            raise
+        code = getattr(error, "exit_code", 0)
+    if code == EXIT_INTERRUPTED:  # some versions turn an interrupt into this code, and say nothing
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 
@@ -149,14 +154,28 @@ def _operating_system(error: OSError) -> int:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return _fail(f"{place}{error.strerror}; choose a folder that you may write, such as --out DIR", 2)
+    if error.errno in _UNUSABLE:
+        return _fail(f"{place}{error.strerror}; give another path or a shorter name", 2)
     return _bug(error)
 
 
 def _fail(message: str, code: int) -> int:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {_readable(message)}", file=sys.stderr)
     return code
+
+
+def _readable(message: str) -> str:
+    """A message that a terminal can show: a name in it comes from a file, and may be a megabyte of control codes."""
+    lines = [
+        line if len(line) <= _WIDEST else f"{line[: _WIDEST - 300]} […] {line[-300:]}" for line in message.splitlines()
+    ]
+    more = [f"[… and {len(lines) - _LINES} lines more]"] if len(lines) > _LINES else []
+    shown = (
+        "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line) for line in lines[:_LINES]
+    )
+    return "\n".join([*shown, *more])
 
 
 def _bug(error: BaseException) -> int:

@@ -1,7 +1,9 @@
-"""`bench cache`: where computed latents and cells are kept, how large they are; and clear them."""
+"""`bench cache`: where computed latents and cells are kept and how large they are; check, prune or clear them."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,31 +16,95 @@ __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
 
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
 
 @app.callback()
 def cache(context: typer.Context) -> None:
-    """Tell about the cache; `bench cache clear` empties it."""
+    """Tell about the cache; `bench cache verify`, `prune` and `clear` check and shrink it."""
     if context.invoked_subcommand is None:
         info()
 
 
 @app.command()
 def info() -> None:
-    """Print the folder and its size."""
+    """Print the folder, and entries and size of each kind."""
     folder = read_settings().cache_dir
-    size = Cache(folder).size() if folder.exists() else 0
-    print(f"{folder}\n{size / 1e6:.1f} MB (set BENCH_CACHE_DIR to move it)")
+    kinds = Cache(folder).kinds() if folder.exists() else []
+    print(folder)
+    for kind in kinds:
+        print(f"  {kind.name:<8} {kind.entries:>7} files {_megabytes(kind.bytes):>12}")
+    print(f"{_megabytes(sum(kind.bytes for kind in kinds))} (set BENCH_CACHE_DIR to move it)")
+
+
+@app.command()
+def verify(remove: Annotated[bool, typer.Option("--remove", help="Remove what is damaged.")] = False) -> None:
+    """Hold every entry against its checksum; exit code 1 if one is damaged and stays.
+
+    A run does the same with the entries it reads, and computes damaged ones again.
+    """
+    cache = _cache()
+    if cache is None:
+        return
+    damaged = cache.verify()
+    for name in damaged:
+        print(f"damaged: {cache.root / name}")
+    if remove:
+        cache.remove(damaged)
+        print(f"{cache.root}: removed {len(damaged)} damaged files")
+    elif damaged:
+        print(f"{cache.root}: {len(damaged)} damaged files; `bench cache verify --remove` removes them")
+        raise typer.Exit(1)
+    else:
+        print(f"{cache.root}: every checksum matches")
+
+
+@app.command()
+def prune(
+    max_size: Annotated[str, typer.Option("--max-size", metavar="SIZE", help="Keep at most this: 500M, 2G.")] = "",
+    unused_days: Annotated[
+        float | None, typer.Option("--unused-days", min=0, help="Remove what was not used for so many days.")
+    ] = None,
+) -> None:
+    """Remove what was not used for long, then the longest unused until the rest is small enough; results are kept."""
+    if not max_size and unused_days is None:
+        raise UserError("say what may go: --max-size 2G, --unused-days 30, or both (bench cache prune --help)")
+    limit = _bytes(max_size) if max_size else None
+    cache = _cache()
+    if cache is None:
+        return
+    entries, size = cache.prune(limit, unused_days)
+    print(f"{cache.root}: removed {entries} files, {_megabytes(size)}; {_megabytes(cache.size())} stay")
 
 
 @app.command()
 def clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Remove everything in the cache; results are kept."""
-    folder = read_settings().cache_dir
-    if not folder.exists():
-        print(f"{folder}: already empty")
+    cache = _cache()
+    if cache is None:
         return
-    size = Cache(folder).size()
-    if not yes and not typer.confirm(f"Remove {size / 1e6:.1f} MB in {folder}?", default=False):
+    size = cache.size()
+    if not yes and not typer.confirm(f"Remove {_megabytes(size)} in {cache.root}?", default=False):
         raise UserError("nothing was removed; say --yes to clear the cache without a question")
-    Cache(folder).clear()
-    print(f"{folder}: removed {size / 1e6:.1f} MB")
+    cache.clear()
+    print(f"{cache.root}: removed {_megabytes(size)}")
+
+
+def _cache() -> Cache | None:
+    """The cache; None, and a word about it, where there is none."""
+    folder: Path = read_settings().cache_dir
+    if folder.exists():
+        return Cache(folder)
+    print(f"{folder}: already empty")
+    return None
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UserError(f"--max-size {text}: is no size; write a number with K, M, G or T, such as 2G")
+    return round(float(match[1]) * _UNITS[match[2].upper()])

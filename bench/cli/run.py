@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -111,11 +112,20 @@ def _execute(suite: Any, request: _Request) -> None:
     )  # fmt: skip
     with _progress(suite.name, request.verbosity) as tick:
         folder = run_suite(suite, run_options, tick)
+    _tell_damage(folder)
     if request.verbosity >= 0:
         from bench.report.terminal import print_report
 
         print_report(folder)
     print(folder)
+
+
+def _tell_damage(folder: Path) -> None:
+    """Say on stderr what was damaged on disk and has been made again."""
+    damaged = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["damaged"]
+    if damaged:
+        shown = ", ".join(damaged[:3]) + (f" and {len(damaged) - 3} more" if len(damaged) > 3 else "")
+        print(f"warning: damaged and made again: {shown} (all in {folder / 'provenance.json'})", file=sys.stderr)
 
 
 @contextmanager

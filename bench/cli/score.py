@@ -243,7 +243,11 @@ def _other(file: Path, gallery: Any, relevant: PairValues, similarity: Similarit
     from bench.trec import read_run
 
     if file.suffix == ".npy":
-        return rank_arrays(load_vectors(file), gallery, relevant, similarity=similarity)
+        vectors = load_vectors(file)
+        try:
+            return rank_arrays(vectors, gallery, relevant, similarity=similarity)
+        except ValueError as error:
+            raise UserError(f"--compare {file}: {error}") from error
     return rank_run(read_run(file), relevant, gallery=len(gallery))
 
 

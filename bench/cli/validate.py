@@ -41,7 +41,10 @@ def _check(file: Path, profile: str, preset: str, set_: list[str] | None) -> str
     from bench.suite import load_suite
 
     suite = load_suite(file, profile=profile, preset=preset, overrides=options.overrides(set_))
-    problems = bundle.check(sorted(Plan(suite).bundle_files()))
+    try:
+        problems = bundle.check(sorted(Plan(suite).bundle_files()))
+    except BundleError as error:  # a part that no bundle has
+        raise BundleError(f"{file}: {error}") from None
     if problems:
         raise BundleError("\n".join(dict.fromkeys(f"{file}: {problem}" for problem in problems)))
     claims = f", {len(suite.claims)} claims" if suite.claims else ""

@@ -121,6 +121,16 @@ class MiniEncoder(MiniAudio):
         """Bundle files that must be present and whole for this encoder to load."""
         return (self.weights_file, TOKENIZER_FILE)
 
+    def with_text_of(self, folder: str) -> MiniEncoder:
+        """The same encoder with a text tower of the user's own.
+
+        Raises:
+            UserError: the folder has no weights of this encoder (see `OwnText`).
+        """
+        from bench.encoders.own_text import OwnText
+
+        return OwnText(self.name, folder)
+
     @cached_property
     def _text(self) -> tuple[TextTower, Tokenizer]:
         from bench.encoders._mini_model import TextTower, TextTowerConfig

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench import __version__
+from bench._json import read_json
 from bench.comparison.cells import checked, describe, options, same_fingerprints, table
 from bench.comparison.values import LOG_RANK, Info, aggregate, column, counted, from_ranks, info, is_of_ranks
 from bench.errors import UserError
@@ -27,6 +28,9 @@ SCHEMA_VERSION = 1
 KIND = "gdr-bench baseline"
 #: R@10 is what is reported; the other two see a rank that moves without crossing 10.
 DEFAULT_METRICS = ("R@10", "MRR", LOG_RANK)
+_TYPES = {"dataset": str, "data_fingerprint": str, "retriever": str, "modifier": str, "params": dict,
+          "n_gallery": int}  # fmt: skip
+_AGAIN = "save it again: bench baseline save"
 _COPIED = ("dataset", "data_fingerprint", "retriever", "modifier", "params", "seed", "space", "encoder_digest",
            "n_gallery", "protocol", "key")  # fmt: skip
 
@@ -202,10 +206,7 @@ def load_baseline(file: Path) -> Baseline:
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file; save one: bench baseline save RUN --out {file}")
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file}: is not JSON ({error}); save it again: bench baseline save") from error
+    document = read_json(file, _AGAIN)
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise UserError(f"{file}: is not a baseline; save one: bench baseline save RUN --out FILE")
     if document.get("schema_version") != SCHEMA_VERSION:
@@ -217,13 +218,25 @@ def load_baseline(file: Path) -> Baseline:
     if digest != _content_digest(document):
         raise UserError(f"{file}: its content does not have its sha256, so it was changed after it was saved; save it "
                         "again: bench baseline save")  # fmt: skip
-    cells = tuple(_read_cell(entry, document["queries"]) for entry in document["cells"])
+    try:
+        cells = tuple(_read_cell(entry, document["queries"]) for entry in document["cells"])
+        metrics = {key: Info(**known) for key, known in document["metrics"].items()}
+        found = Baseline(file, str(document["suite"]), str(document["preset"]), metrics, cells, digest)
+    except KeyError as error:
+        raise UserError(
+            f"{file}: {error} is missing, so it is not what `bench baseline save` wrote; {_AGAIN}"
+        ) from None
+    # The checksum is no signature: a program that writes its own may also write other things than numbers.
+    except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise UserError(f"{file}: is not what `bench baseline save` wrote ({error}); {_AGAIN}") from None
     same_fingerprints([c.fields for c in cells], [c.fields for c in cells], (str(file), str(file)))
-    metrics = {key: Info(**known) for key, known in document["metrics"].items()}
-    return Baseline(file, document["suite"], document["preset"], metrics, cells, digest)
+    return found
 
 
 def _read_cell(entry: Mapping[str, Any], queries: Mapping[str, Any]) -> BaselineCell:
+    for field, kind in _TYPES.items():
+        if not isinstance(entry[field], kind) or isinstance(entry[field], bool):
+            raise ValueError(f"{field} of a cell is {str(entry[field])[:60]!r}")
     asked = queries[entry["queries"]]
     tracks = np.asarray(asked["track"])
     negatives = None if asked["negative"] is None else np.asarray(asked["negative"])
@@ -231,12 +244,18 @@ def _read_cell(entry: Mapping[str, Any], queries: Mapping[str, Any]) -> Baseline
     if asked["not_counted"] is not None:
         counts = np.ones(len(tracks), dtype=bool)
         counts[asked["not_counted"]] = False
+    ranks = np.array([np.inf if rank is None else rank for rank in entry["ranks"]], dtype=np.float64)
     first, second = (tracks, None) if negatives is None else (negatives, tracks)
-    stored = {key: np.array([np.nan if v is None else v for v in values]) for key, values in entry["values"].items()}
+    stored = {
+        key: np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        for key, values in entry["values"].items()
+    }
+    columns = [asked["query_id"], tracks, *([] if negatives is None else [negatives]), *stored.values()]
+    if any(np.shape(column) != ranks.shape for column in columns):
+        raise ValueError(f"a cell has {len(ranks)} ranks and another number of queries or values")
     return BaselineCell(
-        {field: entry[field] for field in _COPIED}, entry["options"], entry["label"],
-        Queries(tuple(asked["query_id"]), first, second, counts),
-        np.array([np.inf if rank is None else rank for rank in entry["ranks"]], dtype=np.float64), stored,
+        {field: entry[field] for field in _COPIED}, dict(entry["options"]), str(entry["label"]),
+        Queries(tuple(map(str, asked["query_id"])), first, second, counts), ranks, stored,
     )  # fmt: skip
 
 
@@ -249,7 +268,8 @@ def _digest(file: Path) -> str:
 
 
 def _content_digest(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
+    # Half a surrogate pair cannot be written otherwise; only a file that was made by hand holds one.
+    return hashlib.sha256(canonical_json(document).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _text(document: Mapping[str, Any]) -> str:

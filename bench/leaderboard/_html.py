@@ -212,7 +212,18 @@ def _figure(pool: Pool, place: int) -> str:
     svg = pareto_svg(points, label, f"{QUALITY}, %", f"plot{place}")
     best = front(points)
     items = "".join(f"<li>{_point(named[p.number], p, label, p.number in best)}</li>" for p in points)
-    return f"{head}{svg}<ol>{items}</ol></figure>"
+    return f"{head}{svg}<ol>{items}</ol>{_without_cost(pool, costs)}</figure>"
+
+
+def _without_cost(pool: Pool, costs: Sequence[float | None]) -> str:
+    """Which rows are not in the plot, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for entry, cost in zip(pool.entries, costs, strict=True):
+        if cost is None and entry.row.why_no_latency is not None:
+            by_reason.setdefault(entry.row.why_no_latency, []).append(_name(entry.row.retriever))
+    return "".join(
+        f"<p>Not in the plot: {', '.join(rows)} ({escape(clip(why, 200))}).</p>" for why, rows in by_reason.items()
+    )
 
 
 def _no_plot(points: Sequence[Point]) -> str:

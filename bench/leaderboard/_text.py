@@ -137,9 +137,12 @@ def notes(pool: Pool) -> tuple[str, ...]:
 
 
 def cost_axis(pool: Pool) -> tuple[str, tuple[float | None, ...]]:
-    """What the plot's cost is, and the cost of each row: times of one machine, else network evaluations."""
+    """What the plot's cost is, and the cost of each row: times of one machine, else network evaluations.
+
+    Rows whose queries have no time of their own do not stand in the way of times; they have no cost then.
+    """
     rows = [entry.row for entry in pool.entries]
-    machines = {row.latency.machine if row.latency else None for row in rows}
+    machines = {row.latency.machine if row.latency else None for row in rows if row.why_no_latency is None}
     if len(machines) == 1 and None not in machines:
         return "latency of one query, ms", tuple(row.latency.milliseconds if row.latency else None for row in rows)
     return "network evaluations of one query", tuple(

@@ -17,10 +17,12 @@ from bench.leaderboard.rows import Row
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ALPHA", "RANKED_BY", "Entry", "Pool", "RankInterval", "pools", "rank_intervals"]
+__all__ = ["ALPHA", "LABELS", "RANKED_BY", "Entry", "Pool", "RankInterval", "pools", "rank_intervals"]
 
 #: Metrics whose mean over queries can be compared pair by pair; more is better in all. The first is the default.
 RANKED_BY = ("R@10", "R@1", "R@5", "MRR")
+#: Columns that name a query and what it is clustered by.
+LABELS = ("query_id", "cluster_id")
 ALPHA = 0.05
 
 
@@ -143,8 +145,8 @@ class _Asked(NamedTuple):
 
 
 def _asked(row: Row, by: str) -> _Asked:
-    frame = row.run.per_query(row.key, ("query_id", "cluster_id", by))
-    missing = [name for name in ("query_id", "cluster_id") if name not in frame]
+    frame = row.run.per_query(row.key, (*LABELS, by))
+    missing = [name for name in LABELS if name not in frame]
     where = row.run.folder / "per_query" / f"{row.key}.parquet"
     if missing:
         raise UserError(f"{where}: has no {' and no '.join(missing)}; run the suite again")

@@ -13,6 +13,7 @@ from bench.leaderboard._text import TITLE, clip, columns, notes, printed, rules,
 from bench.leaderboard.ranks import Entry, Pool
 from bench.leaderboard.rows import METRICS, Row
 from bench.report._format import interval, rounded
+from bench.report._layout import page_of
 
 __all__ = ["Board", "csv_table", "html_page", "markdown_page"]
 
@@ -41,11 +42,11 @@ def html_page(board: Board, folder: Path) -> str:
 
 def report_link(row: Row, folder: Path, suffix: str) -> str | None:
     """Path from a folder to the page of a row's run, or None where it has none."""
-    file = row.run.folder / f"report{suffix}"
-    if not file.is_file():
+    file = page_of(row.run.folder, suffix)
+    if file is None:
         return None
     try:
-        return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+        return Path(os.path.relpath(file, folder.resolve())).as_posix()
     except ValueError:  # on another drive
         return None
 

@@ -67,6 +67,8 @@ class Row:
     samples: int
     values: Mapping[str, Value]
     latency: Latency | None
+    why_no_latency: str | None
+    """Why a query has no time of its own, where the run was timed; None where it has one or was not timed."""
 
     @property
     def evaluations(self) -> int | None:
@@ -86,6 +88,7 @@ class _Candidate(NamedTuple):
     cell: Mapping[str, Any]
     part: str
     provenance: Mapping[str, Any]
+    timed: Mapping[str, Any]
 
     @property
     def identity(self) -> str:
@@ -121,11 +124,12 @@ def collect(runs: Iterable[Run]) -> Collected:
         if not _is_retrieval(run):
             left_out[f"runs of {clean(run.suite)}, which does not measure plain retrieval"] += 1
             continue
-        parts, provenance = _parts(run), _provenance(run)
+        parts, provenance = _parts(run), _beside(run, "provenance.json", "run the suite again")
+        timed = _beside(run, "latency.json", "run bench latency again")
         for cell in run.summary["cells"]:
             why = _why_not(run, cell)
             if why is None:
-                found.append(_Candidate(run, cell, parts.get(str(cell["retriever"]), ""), provenance))
+                found.append(_Candidate(run, cell, parts.get(str(cell["retriever"]), ""), provenance, timed))
             else:
                 left_out[why] += 1
     if not found:
@@ -218,7 +222,8 @@ def _row(candidate: _Candidate) -> Row:
         nfe=cell.get("nfe"),
         samples=int(params.get("samples") or 1),
         values={metric: run.value(cell, metric) for metric in METRICS},
-        latency=_latency(candidate.provenance, cell["key"]),
+        latency=_latency(candidate.timed, cell["key"]),
+        why_no_latency=_why_no_latency(candidate.timed, cell["key"]),
     )
 
 
@@ -236,37 +241,48 @@ def _settings(params: Mapping[str, Any]) -> str:
     return clean(", ".join(said))
 
 
-# --- provenance -------------------------------------------------------------------------------------------------------
+# --- what stands beside a run's summary -------------------------------------------------------------------------------
 
 
-def _provenance(run: Run) -> dict[str, Any]:
-    """What is known of how a run came about; empty where its file was not kept."""
-    file = run.folder / "provenance.json"
+def _beside(run: Run, name: str, repair: str) -> dict[str, Any]:
+    """A JSON file of a run's folder; empty where it is not there."""
+    file = run.folder / name
     if not file.is_file():
         return {}
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file}: is not JSON ({error}); remove it or run the suite again") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: is not JSON ({error}); remove it or {repair}") from error
     return found if isinstance(found, dict) else {}
 
 
-def _latency(provenance: Mapping[str, Any], key: str) -> Latency | None:
-    """Seconds of one query of a cell, if its run timed queries.
+def _latency(timed: Mapping[str, Any], key: str) -> Latency | None:
+    """Median time of one query of a cell, from the latency.json of its run (`bench latency`).
 
-    `cell_seconds` is no substitute: it holds the metrics too, and almost nothing where the cell came from the cache.
+    A run's own `cell_seconds` is no substitute: it holds the metrics too, and almost nothing where the cell came from
+    the cache.
     """
-    timed = provenance.get("query_seconds")
-    seconds = timed.get(key) if isinstance(timed, dict) else None
+    seconds = _at(timed, "cells", key, "query", "median")
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return None
     if not (math.isfinite(seconds) and seconds > 0):
         return None
-    host = provenance.get("host")
+    host, threads = timed.get("host"), timed.get("threads")
     machine = host if isinstance(host, dict) else {}
-    threads = provenance.get("threads")
-    said = [provenance.get("device"), f"{threads} threads" if threads else None, *(machine.get(k) for k in _MACHINE)]
+    said = [timed.get("device"), f"{threads} threads" if threads else None, *(machine.get(k) for k in _MACHINE)]
     return Latency(1000.0 * seconds, clean(", ".join(str(part) for part in said if part)))
 
 
-_MACHINE = ("machine", "platform")
+def _why_no_latency(timed: Mapping[str, Any], key: str) -> str | None:
+    why = _at(timed, "cells", key, "why_null")
+    return clean(why) if isinstance(why, str) else None
+
+
+def _at(document: Any, *path: str) -> Any:
+    """What stands at a place of a document; None where there is no such place."""
+    for name in path:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document
+
+
+_MACHINE = ("processor", "machine", "platform")

@@ -197,7 +197,7 @@ def trajectory_page(page: Page, run: Run) -> None:
 
 def _pair(run: Run) -> Mapping[str, Any] | None:
     """The refinement that plays Figure 4's pair, as the prompt file marks it."""
-    prompts = (run.resolved.get("prompts") or {}).get("refinements") or []
+    prompts = run.prompts.get("refinements") or []
     return next((refinement for refinement in prompts if refinement.get("figure4")), None)
 
 

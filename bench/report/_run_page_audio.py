@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from bench._json import inside
 from bench.errors import UserError
 
 __all__ = ["audio_of"]
@@ -31,9 +32,12 @@ def audio_of(rendered: Path, page: Path, tracks: Collection[str]) -> dict[str, s
         raise UserError(f"--audio {rendered}: holds no {MANIFEST}; write one: bench data render gmcaps/sd --out FOLDER")
     base = Path(os.path.relpath(rendered.resolve(), page.resolve()))
     wanted, found = set(tracks), {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        track, audio = _entry(line, f"{file}, line {number}")
+    for number, line in enumerate(_lines(file), start=1):
+        where = f"{file}, line {number}"
+        track, audio = _entry(line, where)
         if track in wanted and (rendered / audio).is_file():
+            if not inside(rendered / audio, rendered):
+                raise UserError(f"{where}: {audio!r} is a link that leads out of the folder; put the file itself there")
             found[track] = quote((base / audio).as_posix())
     if not found:
         raise UserError(
@@ -43,11 +47,20 @@ def audio_of(rendered: Path, page: Path, tracks: Collection[str]) -> dict[str, s
     return found
 
 
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}: not UTF-8 text (byte {error.start}); render the dataset again: bench data render"
+        ) from None
+
+
 def _entry(line: str, where: str) -> tuple[str, str]:
     try:
         entry = json.loads(line)
         track, audio = str(entry["track_id"]), str(entry["audio"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f"{where}: has no track_id and audio; render the dataset again: bench data render") from error
     path = PurePosixPath(audio)
     if path.is_absolute() or ".." in path.parts:

@@ -96,7 +96,7 @@ def comparisons(run: Run, limit: int | None, primary_only: bool = False) -> list
         limit: prompts a group, spread over negatives or refinements; None: all.
         primary_only: leave out the strengths beside each method's primary one.
     """
-    prompts = run.resolved.get("prompts")
+    prompts = run.prompts
     if not prompts or not run.resolved.get("datasets"):
         return []
     found: list[Comparison | Unshown] = []
@@ -143,7 +143,7 @@ class _Builder:
 
     def __init__(self, group: Group, dataset: Dataset, primary_only: bool) -> None:
         self.group, self.dataset, self.run = group, dataset, group.run
-        self.prompts: Mapping[str, Any] = self.run.resolved["prompts"]
+        self.prompts: Mapping[str, Any] = self.run.prompts
         self.cells: list[Mapping[str, Any]] = []
         self.methods = self._methods(primary_only)
         self.texts = dataset.captions.set_index("caption_id")["text"]

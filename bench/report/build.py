@@ -16,6 +16,7 @@ from bench.report.index import build_index
 from bench.report.load import Run
 from bench.report.pages import write_page
 from bench.store import ensure_writable, write_atomic
+from bench.store.sums import REPORT, refresh_sums
 
 __all__ = ["FORMATS", "PROMPTS", "VERSION", "build_index", "build_report"]
 
@@ -63,11 +64,14 @@ def build_report(
     rendered = None if audio is None else Path(audio)
     section = prompts_section(run, folder, prompts, rendered) if form in (None, "html") else None
     if form is None:
-        return write_page(run, Page(folder, section=section), "report")
+        written = write_page(run, Page(folder, section=section), "report")
+        refresh_sums(folder, REPORT)
+        return written
     patterns, result = FORMATS[form]
     with tempfile.TemporaryDirectory(prefix="bench-report-") as temporary:
         whole = Path(temporary)
         write_page(run, Page(whole, section=section), "report")
         for file in sorted(file for pattern in patterns for file in whole.glob(pattern)):
             write_atomic(folder / file.relative_to(whole), file.read_bytes())
+    refresh_sums(folder, REPORT)
     return folder / result

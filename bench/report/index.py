@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +11,7 @@ from bench.errors import UserError
 from bench.report._agreement import agreement_blocks, overview
 from bench.report._claims import every_claim, tally
 from bench.report._format import retriever_label, slug
+from bench.report._kept import keep_runs
 from bench.report._page import Page
 from bench.report._seeds import seeds_blocks
 from bench.report._table import Table, escape, text
@@ -103,7 +101,7 @@ def build_index(results: str | Path | Sequence[Path], out: str | Path, keep: str
     Args:
         results: folder of results, `results/`, or what an earlier call kept; or the folders of the runs themselves.
         out: folder of the pages.
-        keep: a folder for what the pages need of the runs: from it the same pages can be built again.
+        keep: a folder for what the pages and the leaderboard need of the runs: from it they can be built again.
 
     Returns:
         index.md.
@@ -187,33 +185,3 @@ def _stability(chosen: Sequence[Chosen]) -> list[str]:
         if one.seeds:
             blocks += [f"## {one.page}", *seeds_blocks(one.seeds)]
     return blocks
-
-
-# --- what the pages need ----------------------------------------------------------------------------------------------
-
-
-def keep_runs(chosen: Sequence[Chosen], folder: Path) -> None:
-    """Copy what the pages read of the chosen runs: summaries whole, of the per-query files the columns in use.
-
-    Args:
-        chosen: runs whose pages were just built.
-        folder: made anew: PAGE/PRESET-seedN/ for each run.
-    """
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    for one in chosen:
-        runs = [one.shown, *([one.quick] if one.quick else []), *one.seeds]
-        for run in {run.folder: run for run in runs}.values():
-            _keep(run, folder / one.page / f"{run.preset}-seed{run.seed}")
-
-
-def _keep(run: Run, folder: Path) -> None:
-    # Without the white space of the run's own file, which is a third of it.
-    write_atomic(folder / "summary.json", json.dumps(run.summary, separators=(",", ":"), allow_nan=False) + "\n")
-    if (run.folder / "suite.resolved.yaml").is_file():
-        write_atomic(folder / "suite.resolved.yaml", (run.folder / "suite.resolved.yaml").read_bytes())
-    for key, columns in run.was_read.items():
-        frame = run.per_query(key, sorted(columns))
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False, compression="zstd")
-        write_atomic(folder / "per_query" / f"{key}.parquet", buffer.getvalue())

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import UserError
+from bench.report._checked import columns_of, read_resolved, read_summary, read_values, values_file
+from bench.store.sums import Sums
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Run", "Value", "agreement", "find_runs", "same_data"]
 
-SUMMARY_VERSION = 1
 DEFAULT_GUIDANCE = 3.0
 #: Parameters in which presets differ; the rest says what a cell measures.
 PRESET_PARAMS = frozenset({"sampler", "samples"})
@@ -45,7 +46,9 @@ class Run:
 
     def __init__(self, run_dir: str | Path) -> None:
         self.folder = Path(run_dir)
-        self.summary: dict[str, Any] = _read_summary(self.folder)
+        self._sums = Sums(self.folder)
+        self._sums.check("summary.json")
+        self.summary: dict[str, Any] = read_summary(self.folder)
         self.was_read: dict[str, set[str]] = {}
         """Columns that were read from the per-query file of each cell: what a copy of the run needs to keep."""
 
@@ -95,12 +98,20 @@ class Run:
     @cached_property
     def resolved(self) -> dict[str, Any]:
         """The resolved suite; empty where the folder has none."""
-        file = self.folder / "suite.resolved.yaml"
-        if not file.is_file():
-            return {}
-        from ruamel.yaml import YAML
+        self._sums.check("suite.resolved.yaml")
+        return read_resolved(self.folder)
 
-        return YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
+    @property
+    def prompts(self) -> dict[str, Any]:
+        """The prompt file of a control suite; empty where the datasets' captions are the prompts.
+
+        Raises:
+            UserError: the resolved suite holds something else there.
+        """
+        found = self.resolved.get("prompts") or {}
+        if not isinstance(found, dict):
+            raise UserError(f"{self.folder / 'suite.resolved.yaml'}: prompts: must be a mapping; run the suite again")
+        return found
 
     @cached_property
     def guidance(self) -> float:
@@ -156,54 +167,20 @@ class Run:
         Raises:
             UserError: the file is missing or damaged.
         """
-        import pandas as pd
-
-        file = self._per_query_file(key)
+        file = values_file(self.folder, key)
         known = self._columns(key)
         wanted = known if columns is None else [name for name in dict.fromkeys(columns) if name in known]
         self.was_read.setdefault(key, set()).update(wanted)
-        try:
-            return pd.read_parquet(file, columns=wanted)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file}: cannot be read ({error}); run the suite again") from error
+        return read_values(file, wanted)
 
     def _columns(self, key: str) -> list[str]:
-        import pyarrow.parquet as pq
-
-        file = self._per_query_file(key)
-        try:
-            return list(pq.read_schema(file).names)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file}: cannot be read ({error}); run the suite again") from error
-
-    def _per_query_file(self, key: str) -> Path:
-        file = self.folder / "per_query" / f"{key}.parquet"
-        if not file.is_file():
-            raise UserError(f"{file}: is missing; run the suite again (what is there is taken from the cache)")
-        return file
+        self._sums.check(f"per_query/{key}.parquet")
+        return columns_of(values_file(self.folder, key), self.metric_info)
 
 
 def _field(cell: Mapping[str, Any], name: str) -> Any:
     found = cell.get(name, _MISSING)
     return cell["params"].get(name) if found is _MISSING else found
-
-
-def _read_summary(folder: Path) -> dict[str, Any]:
-    file = folder / "summary.json"
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; name a run's folder, such as results/SUITE/RUN-ID")
-    try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file}: is not JSON ({error}); run the suite again") from error
-    if not isinstance(summary, dict) or not isinstance(summary.get("cells"), list):
-        raise UserError(f"{file}: has no list of cells, so it is not a run's summary; run the suite again")
-    version = summary.get("schema_version")
-    if version != SUMMARY_VERSION:
-        raise UserError(
-            f"{file}: schema_version is {version!r}, this version reads {SUMMARY_VERSION}; run the suite again"
-        )
-    return summary
 
 
 def find_runs(results_dir: str | Path) -> list[Path]:

@@ -70,6 +70,8 @@ class CellFile(Cell):
 
     schema_version: Literal[1] = 1
     """Absent in runs of before it was written; these are of version 1."""
+    checksum: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the rest of this file, as canonical JSON, and of the values per query; absent in older runs."""
     floors: dict[str, float] = {}
     """Set metrics of the queries' own tracks: what real music scores at this n."""
 
@@ -203,17 +205,75 @@ class Provenance(_Record):
     git: Git
     digests: dict[str, Any]
     """SHA-256 of the parts: datasets, encoders, weights."""
+    damaged: list[str] = []
+    """Files of the run and of the cache that did not match their checksum and were made again."""
+
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Times(_Record):
+    """Seconds of calls that were made one at a time, in full precision."""
+
+    median: Seconds
+    p10: Seconds
+    p90: Seconds
+    n: Annotated[int, Field(ge=1)]
+
+
+class CellLatency(_Record):
+    """Time of one query of an unmodified cell; that of `query` is shared by the cells of a retriever."""
+
+    retriever: str
+    dataset: str
+    space: str
+    n_gallery: Annotated[int, Field(ge=1)]
+    nfe: Annotated[int, Field(ge=0)] | None
+    samples: Annotated[int, Field(ge=1)]
+    query: Times | None
+    """From a prompt to the mean of its samples at unit length."""
+    ranking: Times | None
+    """The search for the ten nearest tracks, which comes on top."""
+    why_null: str | None
+    """Why the retriever has no time; null where it has one."""
+
+
+class TimedHost(Host):
+    """The machine that took the times."""
+
+    processor: str
+    """Model of the processor; empty where the system does not say."""
+
+
+class Latency(_Record):
+    """latency.json: what one query takes, as `bench latency` measured it."""
+
+    schema_version: Literal[1]
+    measured: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    prompts: str
+    """Dataset whose captions were asked."""
+    warm_up: Annotated[int, Field(ge=0)]
+    """Queries that were asked first and do not count."""
+    threads: Annotated[int, Field(ge=1)]
+    device: str
+    clock: str
+    """`perf_counter`, or `cuda events`."""
+    host: TimedHost
+    packages: dict[str, str]
+    cells: dict[str, CellLatency]
+    """By the cell's key."""
 
 
 FILES: dict[str, type[BaseModel]] = {
     "summary.json": Summary,
     "provenance.json": Provenance,
     "cells/KEY.json": CellFile,
+    "latency.json": Latency,
 }
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the three files: one of them under each of `$defs/Summary`, `Provenance` and `CellFile`."""
+    """The JSON Schema of the files: one of them under each of `$defs/Summary`, `Provenance`, `CellFile`, `Latency`."""
     from pydantic.json_schema import models_json_schema
 
     refs, schema = models_json_schema([(model, "validation") for model in FILES.values()])

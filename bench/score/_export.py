@@ -81,13 +81,15 @@ def _entries(run: Path, cells: Sequence[str] | None) -> list[dict[str, Any]]:
 
 
 def _frame(run: Path, key: str) -> pd.DataFrame:
-    import pandas as pd
+    from bench.report.load import Run
 
-    file = run / "per_query" / f"{key}.parquet"
-    try:
-        return pd.read_parquet(file, columns=["query_id", "relevant_id", "top_10"])
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); run the suite again") from None
+    wanted = ("query_id", "relevant_id", "top_10")
+    frame = Run(run).per_query(key, wanted)
+    missing = [name for name in wanted if name not in frame]
+    if missing:
+        file = run / "per_query" / f"{key}.parquet"
+        raise UserError(f"{file}: cannot be read (no column {', '.join(missing)}); run the suite again")
+    return frame
 
 
 def _qrels_names(entries: list[dict[str, Any]], frames: dict[str, pd.DataFrame]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 
 from bench import stats
+from bench._npy import load_array
 from bench.errors import UserError
 from bench.metrics._arrays import finite_array, same_width, unit_rows
 from bench.metrics.diversity import vendi_percent, vendi_score
@@ -33,14 +34,7 @@ def load_vectors(path: str | Path) -> np.ndarray:
     Raises:
         UserError: no such file, not a .npy file, not numbers in two axes.
     """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"{path}: not a .npy file of numbers: {error}; write it with numpy.save") from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path}: holds several arrays; write the one with numpy.save")
+    array = load_array(path)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or array.size == 0:
         raise UserError(f"{path}: holds {array.dtype} of shape {array.shape}; one row of numbers a vector is needed")
     return array

@@ -316,9 +316,9 @@ def run_folder(tmp_path: Path) -> Path:
         frame.to_parquet(folder / "per_query" / f"{key}.parquet")
         cells.append({
             "key": key, "dataset": dataset, "space": "clap", "retriever": "gdr", "modifier": "none",
-            "params": {"guidance": 3.0}, "seed": 0, "metrics": {},
+            "params": {"guidance": 3.0}, "seed": 0, "metrics": {}, "data_fingerprint": dataset, "n_gallery": 20,
         })  # fmt: skip
-    summary = {"schema_version": 1, "suite": "x", "cells": cells, "metric_info": {}, "claims": []}
+    summary = {"schema_version": 1, "suite": "x", "preset": "quick", "cells": cells, "metric_info": {}, "claims": []}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 

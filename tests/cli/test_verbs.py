@@ -13,7 +13,6 @@ import pytest
 
 from bench import registry, resources
 from bench.errors import UserError
-from bench.store import Cache
 
 
 @pytest.fixture
@@ -288,15 +287,6 @@ def test_doctor_tells_of_a_damaged_bundle(bench: Callable, bundle_dir: Path) -> 
     assert done.code == 2
     assert "1 bad" in done.out
     assert "tokenizer.json: bundle file does not match" in done.out
-
-
-def test_cache_tells_its_size_and_is_cleared(bench: Callable, tmp_path: Path) -> None:
-    Cache(tmp_path / "cache").write("cells", "abc", ".json", b"x" * 2_000_000)
-    assert f"{tmp_path / 'cache'}\n2.0 MB" in bench("cache").out
-    assert bench("cache", "info").out == bench("cache").out
-    assert bench("cache", "clear", "--yes").code == 0
-    assert "0.0 MB" in bench("cache").out
-    assert "already empty" in bench("cache", "clear").out
 
 
 def test_report_needs_a_finished_run(bench: Callable, tmp_path: Path) -> None:

@@ -6,61 +6,28 @@ With BENCH_SCREENSHOTS=FOLDER the pictures are kept there, of BENCH_BOARD=PAGE w
 
 from __future__ import annotations
 
-import base64
-import io
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import browsing
 import pytest
+from browsing import SIZES, resize
 
 from bench.leaderboard import build_leaderboard
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed; pip install -e '.[test]'")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (BROWSER and DRIVER), reason="no chromium or no chromedriver; apt-get install chromium chromium-driver"
-    ),
-]
-SIZES = {1280: 1000, 390: 844}
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    browser.quit()
+pytestmark = browsing.MARKS
 
 
 @pytest.fixture
 def shown(driver: Any, results: Path, tmp_path: Path) -> Iterator[Any]:
     """The page of the shared results, open; no message in the console when a test is done."""
     driver.get_log("browser")
-    _resize(driver, 1280)
+    resize(driver, 1280)
     driver.get(build_leaderboard(results, tmp_path / "board").as_uri())
     yield driver
     assert driver.get_log("browser") == []
-
-
-def _resize(driver: Any, width: int, dark: bool = False) -> None:
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": SIZES[width], "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
 
 def _head(driver: Any, name: str) -> Any:
@@ -161,7 +128,7 @@ def test_a_row_leads_to_the_page_of_its_run(shown: Any) -> None:
 
 
 def test_a_narrow_page_scrolls_its_table_and_not_itself(shown: Any) -> None:
-    _resize(shown, 390)
+    resize(shown, 390)
     shown.refresh()
     wide, seen = shown.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     assert wide <= seen == 390
@@ -184,7 +151,7 @@ def test_hostile_names_run_nothing(
     cells = [make_cell(name, space=attack) for name in (attack, "مرحبا", "🎵", "long" * 2500)]
     make_run(tmp_path / "results", cells)
     driver.get_log("browser")
-    _resize(driver, 390)
+    resize(driver, 390)
     driver.get(build_leaderboard(tmp_path / "results", tmp_path / "board").as_uri())
     _head(driver, "retriever").click()
     assert driver.title == "Leaderboard"
@@ -199,21 +166,9 @@ def test_hostile_names_run_nothing(
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", sorted(SIZES))
 def test_pictures_in_light_and_dark(shown: Any, tmp_path: Path, width: int, dark: bool) -> None:
-    from PIL import Image
-
-    _resize(shown, width, dark)
+    resize(shown, width, dark)
     if os.environ.get("BENCH_BOARD"):
         shown.get(Path(os.environ["BENCH_BOARD"]).resolve().as_uri())
     else:
         shown.refresh()
-    taken = shown.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-    folder = Path(os.environ.get("BENCH_SCREENSHOTS", tmp_path))
-    file = folder / f"leaderboard-{width}{'-dark' if dark else ''}.png"
-    file.write_bytes(base64.b64decode(taken["data"]))
-    picture = Image.open(io.BytesIO(file.read_bytes())).convert("L")
-    assert picture.size == (width, SIZES[width])
-    counts = picture.histogram()
-    paper = max(range(256), key=counts.__getitem__)
-    assert (paper < 60) if dark else (paper > 240)
-    # What is written stands out from the paper.
-    assert sum(counts[150:] if dark else counts[:100]) > 1000
+    browsing.photograph(shown, "leaderboard", tmp_path, width, dark)

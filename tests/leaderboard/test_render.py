@@ -307,3 +307,10 @@ def test_cost_is_latency_only_where_all_were_timed_on_one_machine(
     assert "% at 40 evaluations, on the front" in axes(tmp_path / "three")
     make_run(tmp_path / "four", [make_cell("ridge", 0.6), make_cell("clap", 0.3)])
     assert "No plot: every row costs the same (0)." in axes(tmp_path / "four")
+    # What cannot be timed does not stand in the way of the others' times, and is named.
+    whole = make_cell("gdr-ot", 0.7, params=SAMPLING, untimed="of <sets>")
+    make_run(tmp_path / "five", [gdr, make_cell("clap", 0.3, seconds=0.004), whole])
+    said = axes(tmp_path / "five")
+    assert "R@10 against latency of one query, ms" in said
+    assert "<p>Not in the plot: <bdi>gdr-ot</bdi> (of &lt;sets&gt;).</p>" in said
+    assert said.count("<li>") == 2

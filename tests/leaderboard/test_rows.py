@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,32 +149,42 @@ def test_every_registered_retriever_has_a_paradigm(tmp_path: Path, make_cell: Ma
 # --- latency ----------------------------------------------------------------------------------------------------------
 
 
-def test_latency_is_a_query_s_and_its_machine_is_named(results: Path) -> None:
+def test_latency_is_the_median_of_a_query_and_its_machine_is_named(results: Path) -> None:
     timed = {row.retriever: row.latency for row in _collected(results).rows if row.dataset == "sd"}
     gdr = timed["gdr-clap"]
     assert gdr is not None
     assert gdr.milliseconds == pytest.approx(50.0)
-    assert gdr.machine == "cpu, 2 threads, x86_64, Linux"
+    assert gdr.machine == "cpu, 2 threads, A CPU, x86_64, Linux"
     assert timed["mlp-regression"] is None
 
 
-@pytest.mark.parametrize("seconds", [None, "fast", 0, -1.0, True, float("inf")])
+@pytest.mark.parametrize("seconds", [None, "fast", 0, -1.0, True, float("inf"), {"median": 1.0}])
 def test_what_is_no_time_is_no_latency(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun, seconds: Any) -> None:
-    folder = make_run(tmp_path, [make_cell("clap")])
-    key = json.loads((folder / "summary.json").read_text())["cells"][0]["key"]
-    known = json.loads((folder / "provenance.json").read_text())
+    folder = make_run(tmp_path, [make_cell("clap", seconds=0.5)])
+    known = json.loads((folder / "latency.json").read_text())
+    ((key, cell),) = known["cells"].items()
+    cell["query"]["median"] = seconds
+    (folder / "latency.json").write_text(json.dumps(known))
     # The seconds of a cell hold the metrics, and are next to nothing where it came from the cache.
-    known |= {"query_seconds": {key: seconds}, "cell_seconds": {key: 3.0}}
-    (folder / "provenance.json").write_text(json.dumps(known))
+    (folder / "provenance.json").write_text(json.dumps({"cell_seconds": {key: 3.0}, "query_seconds": {key: 3.0}}))
     assert _collected(tmp_path).rows[0].latency is None
-    (folder / "provenance.json").unlink()
-    assert _collected(tmp_path).rows[0].latency is None
+    for damaged in ({"cells": []}, {"cells": {key: 3.0}}, []):
+        (folder / "latency.json").write_text(json.dumps(damaged))
+        assert _collected(tmp_path).rows[0].latency is None
 
 
-def test_a_damaged_provenance_is_named(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun) -> None:
-    folder = make_run(tmp_path, [make_cell("clap")])
-    (folder / "provenance.json").write_text("{")
-    with pytest.raises(UserError, match=r"provenance\.json: is not JSON"):
+def test_a_row_without_a_time_of_its_own_says_why(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun) -> None:
+    why = "fitted on whole\u202e sets"
+    make_run(tmp_path, [make_cell("clap", seconds=0.5), make_cell("clap-ot", untimed=why), make_cell("ridge")])
+    found = {row.retriever: (row.latency is None, row.why_no_latency) for row in _collected(tmp_path).rows}
+    assert found == {"clap": (False, None), "clap-ot": (True, "fitted on whole\ufffd sets"), "ridge": (True, None)}
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "latency.json"])
+def test_a_damaged_file_is_named(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun, name: str) -> None:
+    folder = make_run(tmp_path, [make_cell("clap", seconds=0.5)])
+    (folder / name).write_text("{")
+    with pytest.raises(UserError, match=rf"{re.escape(name)}: is not JSON"):
         _collected(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,8 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from bench.errors import UserError
+from bench.leaderboard import build_leaderboard
 from bench.report import _page
 from bench.report.build import build_index
 from bench.report.index import choose
@@ -184,6 +189,60 @@ def test_what_was_kept_earlier_goes(tmp_path: Path, suite_folder: Make, plain: N
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["retrieval"]
 
 
+def test_the_leaderboard_is_built_again_from_what_is_kept(tmp_path: Path, suite_folder: Make, plain: None) -> None:
+    results, out = tmp_path / "results", tmp_path / "out"
+    run = _run(suite_folder, results)
+    cells = json.loads((run / "summary.json").read_text())["cells"]
+    timed = {cell["key"]: {"query": {"median": 0.25 + at}} for at, cell in enumerate(cells)}
+    (run / "latency.json").write_text(json.dumps({"device": "cpu", "threads": 1, "cells": timed}))
+    build_index(results, out, keep=out / "data")
+    boards = {}
+    for name, source in (("first", results), ("again", out / "data")):
+        build_leaderboard(source, out / name)
+        boards[name] = pd.read_csv(out / name / "leaderboard.csv")
+    shown = boards["again"].drop(columns="run")
+    pd.testing.assert_frame_equal(shown, boards["first"].drop(columns="run"))
+    assert shown["rank_low"].notna().all()
+    assert shown["query_latency_ms"].notna().all()
+    # From beside the pages, the rows lead to them.
+    assert set(boards["again"]["run"]) == {"../retrieval.html"}
+    assert "](<../retrieval.md>)" in (out / "again" / "leaderboard.md").read_text()
+
+
+def test_of_the_values_per_query_only_those_in_use_are_kept(tmp_path: Path, suite_folder: Make, plain: None) -> None:
+    results, out = tmp_path / "results", tmp_path / "out"
+    for at, preset in enumerate(("quick", "full")):
+        folder = _run(suite_folder, results, preset=preset)
+        for file in (folder / "per_query").iterdir():  # cells of two runs do not have one key
+            file.rename(file.with_stem(f"{file.stem}-{at}"))
+        summary = json.loads((folder / "summary.json").read_text())
+        for cell in summary["cells"]:
+            cell["key"] += f"-{at}"
+        (folder / "summary.json").write_text(json.dumps(summary))
+    build_index(results, out, keep=out / "data")
+    kept = {file.stem: pq.read_schema(file) for file in (out / "data").rglob("*.parquet")}
+    # The full run takes the place of the quick one on the board.
+    assert set(kept) == {"retr000-1", "retr001-1"}
+    for schema in kept.values():
+        assert set(schema.names) == {"query_id", "cluster_id", "R@10"}
+        assert schema.metadata[b"schema_version"] == b"1"
+
+
+def test_pages_are_kept_also_where_no_leaderboard_can_be_built(tmp_path: Path, suite_folder: Make, plain: None) -> None:
+    results, out = tmp_path / "results", tmp_path / "out"
+    first, second = _run(suite_folder, results), _run(suite_folder, results, suite="inversion")
+    for run in (first, second):
+        max((run / "per_query").iterdir()).unlink()  # the first cell's is needed for the page
+    build_index(results, out, keep=out / "data")
+    with pytest.raises(UserError, match="is missing"):
+        build_leaderboard(out / "data", out / "board")
+    text = (second / "summary.json").read_text()
+    (second / "summary.json").write_text(text.replace('"f-sd"', '"other"'))
+    build_index(results, out, keep=out / "data")
+    with pytest.raises(UserError, match="measured on different data"):
+        build_leaderboard(out / "data", out / "board")
+
+
 # --- the committed pages ----------------------------------------------------------------------------------------------
 
 REPORTS = Path(__file__).parents[2] / "reports"
@@ -191,7 +250,10 @@ REPORTS = Path(__file__).parents[2] / "reports"
 
 @pytest.mark.skipif(not (REPORTS / "data").is_dir(), reason="no reports are published from this checkout yet")
 def test_the_committed_pages_are_what_their_data_give(tmp_path: Path, plain: None) -> None:
-    build_index(REPORTS / "data", tmp_path)
+    shutil.copytree(REPORTS / "data", tmp_path / "data")
+    build_index(tmp_path / "data", tmp_path)
+    if (REPORTS / "leaderboard").is_dir():
+        build_leaderboard(tmp_path / "data", tmp_path / "leaderboard")
     built = {str(f.relative_to(tmp_path)): f for f in tmp_path.rglob("*") if f.suffix in {".md", ".csv", ".tex"}}
     for name, file in built.items():
         assert (REPORTS / name).read_bytes() == file.read_bytes(), f"{name}: run make reports"

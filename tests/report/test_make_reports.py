@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +124,37 @@ def test_publishing_replaces_what_was_run_and_keeps_the_rest(
     assert {"inversion.md", "retrieval-gdr-muscall.md"} <= names
     assert not {"stale.md", "retrieval.md"} & names
     assert not out.with_name("reports.new").exists()
+
+
+def test_the_leaderboard_of_what_is_published_leads_to_its_pages(
+    script: ModuleType, suite_folder: Make, tmp_path: Path
+) -> None:
+    out = tmp_path / "reports"
+    first = [_outcome(script, suite_folder, tmp_path / "a", suite, "full") for suite in ("retrieval", "inversion")]
+    script.publish(first[:1], out)
+    (out / "leaderboard" / "stale.html").write_text("old")
+    assert not (out / "inversion.html").exists()
+    # What was published before is still ranked, from its kept columns alone.
+    shutil.rmtree(tmp_path / "a" / "retrieval")
+    script.publish([first[1], _outcome(script, suite_folder, tmp_path / "b", "mine", "full", "gdr-muscall")], out)
+    board = out / "leaderboard"
+    assert {file.name for file in board.iterdir()} == {"index.html", "leaderboard.csv", "leaderboard.md"}
+    for suffix, pattern in ((".html", r'<a href="([^"]+)"'), (".md", r"\]\(<([^>]+)>\)")):
+        text = (board / f"{'index' if suffix == '.html' else 'leaderboard'}{suffix}").read_text()
+        found = {link for link in re.findall(pattern, text) if not link.startswith("#")}
+        assert len(found) == 2
+        assert all(link.endswith(suffix) and (board / link).is_file() for link in found)
+
+
+def test_pages_are_published_without_a_leaderboard_where_there_is_none(
+    script: ModuleType, suite_folder: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = suite_folder("datasets", ("Tracks",))
+    made.add("clap")
+    script.publish([script.Outcome(script.Job("datasets", "quick"), made.write(tmp_path / "a"))], tmp_path / "reports")
+    assert (tmp_path / "reports" / "datasets.md").is_file()
+    assert not (tmp_path / "reports" / "leaderboard").exists()
+    assert "no leaderboard: no run measured plain retrieval" in capsys.readouterr().err
 
 
 def test_publishing_refuses_a_folder_of_something_else(script: ModuleType, suite_folder: Make, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from corpus.inputs import run_all
+from corpus.inputs import faults as corrupted
 from faults import harness
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -27,18 +27,22 @@ def main() -> int:
     chosen = options.parse_args()
     start = time.monotonic()
     counted = _disturbed(chosen)
-    tried = run_all()
+    tried = corrupted()
     table = Table("", "runs", "killed", "said why", "resumed", "tracebacks", "wrong codes", "losses", "other files")
     for name, c in counted.items():
         row = (c.disturbed, c.killed, c.failed, c.resumed, c.tracebacks, c.wrong_codes, c.losses, c.differences)
         table.add_row(name, *map(str, row))
     console = Console(width=120)
     console.print(table)
-    print(f"corrupted inputs: {tried.inputs} tried, {tried.tracebacks} tracebacks, {tried.wrong} wrong answers")
+    print(
+        f"corrupted inputs: {tried.inputs} tried, {tried.tracebacks} tracebacks, {tried.wrong_codes} wrong exit codes, "
+        f"{len(tried.other)} other faults"
+    )
     print(f"{time.monotonic() - start:.0f} s")
-    problems = [*(problem for c in counted.values() for problem in c.problems), *tried.problems]
+    problems = [*(problem for c in counted.values() for problem in c.problems), *tried.other]
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
-    return 0 if all(c.clean for c in counted.values()) and not problems else 1
+    sound = all(c.clean for c in counted.values()) and not (tried.tracebacks or tried.wrong_codes)
+    return 0 if sound and not problems else 1
 
 
 def _disturbed(chosen: argparse.Namespace) -> dict[str, harness.Counts]:

@@ -3,6 +3,7 @@
 Usage: python scripts/make_reports.py [--preset quick|full|both] [--jobs N] [--only SUITE ...] [--out reports]
 
 Runs are started as `bench run` with one thread each, so that their numbers do not depend on how many run at a time.
+Then one query of each retriever is timed, with nothing beside it.
 What is in results/ and the cache is found again: stopped, the same command goes on. A run that fails does not stop the
 others; the pages are built from those that did not, and the exit code is 1. Used by `make reports`.
 """
@@ -23,6 +24,7 @@ from typing import NamedTuple
 from bench import resources
 from bench._suite_yaml import read_yaml
 from bench.errors import UserError
+from bench.latency import FILE as LATENCY
 from bench.leaderboard import build_leaderboard
 from bench.report.index import build_index
 from bench.report.load import Run, find_runs
@@ -128,6 +130,17 @@ def run_jobs(jobs: Sequence[Job], at_once: int, command: Callable[[Job], Sequenc
         return list(pool.map(lambda job: run_job(job, command(job)), jobs))
 
 
+def time_queries(outcomes: Sequence[Outcome], say: Callable[[str], None] = print) -> None:
+    """Time one query of each retriever, run after run with nothing beside it; what was timed before stays."""
+    for outcome in outcomes:
+        if outcome.folder is None or outcome.job.settings or (outcome.folder / LATENCY).is_file():
+            continue
+        command = [sys.executable, "-m", "bench", "latency", str(outcome.folder), "--threads", "1"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            say(f"not timed {outcome.job.name}: {(done.stderr.splitlines() or ['no reason given'])[-1]}")
+
+
 # --- publishing it ----------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(job.name for job in jobs))
         return 0
     outcomes = run_jobs(jobs, args.jobs, lambda job: bench_command(job, args.results))
+    time_queries(outcomes)
     if any(outcome.folder for outcome in outcomes):
         print(publish(outcomes, args.out))
     failed = [outcome for outcome in outcomes if outcome.folder is None]

@@ -164,3 +164,17 @@ def test_publishing_refuses_a_folder_of_something_else(script: ModuleType, suite
     with pytest.raises(SystemExit, match="name another folder"):
         script.publish([_outcome(script, suite_folder, tmp_path / "a", "retrieval", "quick")], out)
     assert (out / "letter.txt").read_text() == "dear"
+
+
+def test_queries_are_timed_once_and_a_run_that_cannot_be_is_told(
+    script: ModuleType, suite_folder: Make, tmp_path: Path
+) -> None:
+    timed = _outcome(script, suite_folder, tmp_path / "a", "retrieval", "full")
+    (timed.folder / "latency.json").write_text("before")
+    other = timed._replace(job=script.Job("retrieval", "quick", ("retriever=gdr-clap",)), folder=tmp_path / "nowhere")
+    cannot = timed._replace(job=script.Job("inversion", "full"), folder=tmp_path / "none")
+    said: list[str] = []
+    script.time_queries([timed, other, cannot, timed._replace(folder=None)], said.append)
+    assert (timed.folder / "latency.json").read_text() == "before"
+    (told,) = said
+    assert told.startswith("not timed inversion full: error: ")

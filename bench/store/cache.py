@@ -167,7 +167,8 @@ class Cache:
         """Read every sealed entry; those that are damaged, as paths below `root`, sorted."""
         found = []
         for entry in self.entries():
-            if entry.path.relative_to(self.root).parts[0] not in ("arrays", "cells", "claims"):
+            kind, name = entry.path.relative_to(self.root).parts[0], entry.path.name
+            if kind not in ("arrays", "cells", "claims") or name.startswith("."):  # a file that was being written
                 continue
             data = entry.path.read_bytes()
             if data[-_SEAL_BYTES:] != _seal(data[:-_SEAL_BYTES]):

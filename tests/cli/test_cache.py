@@ -68,6 +68,7 @@ def test_prune_wants_to_know_what(bench: Callable, filled: Cache) -> None:
 
 
 def test_verify_finds_and_removes_what_is_damaged(bench: Callable, filled: Cache) -> None:
+    (filled.root / "cells" / "22" / f".{'2' * 20}.json.x.tmp").write_bytes(b"half")  # of a killed process
     assert bench("cache", "verify").out == f"{filled.root}: every checksum matches\n"
     file = filled.root / "cells" / "22" / f"{'2' * 20}.json"
     content = bytearray(file.read_bytes())

@@ -19,7 +19,7 @@ from bench.claims import Arm, CellData, family_frontier, judge_claims
 from bench.errors import BundleError, NotApplicable
 from bench.evaluate import evaluate, not_applicable, not_applicable_frame, per_query_frame
 from bench.metrics.measured import Measured, Metric
-from bench.plan import Cell, Plan, group_cells, metric_finder, nfe
+from bench.plan import Cell, Plan, group_cells, nfe
 from bench.provenance import Phases, provenance
 from bench.settings import limited_threads
 from bench.store import Cache, content_key, ensure_writable, locked, remove_leftovers, write_atomic
@@ -98,8 +98,7 @@ class _Run:
         self.plan = Plan(suite, options.device)
         self.cache = Cache(options.cache_dir, options.fresh)
         self.store = CellStore(self.folder, self.cache, SUMMARY_VERSION)
-        self.find_metric = metric_finder()
-        self.metrics: dict[str, Metric] = {key: self.find_metric(key) for key in suite.metrics}
+        self.metrics: dict[str, Metric] = {key: self.plan.find_metric(key) for key in suite.metrics}
         self.phases = Phases()
         self.progress = _Progress(len(self.plan.cells), tick)
 
@@ -252,7 +251,7 @@ class _Run:
         judged = {}
         for name, stands_for in self._families_of_seeds().items():
             own = [d for d in data if d.cell.seed == seed and (d.cell.retriever == name or not self.suite.prompt_set)]
-            judged[name] = judge_claims(self.suite.claims, own, name, self.find_metric, stands_for)
+            judged[name] = judge_claims(self.suite.claims, own, name, self.plan.find_metric, stands_for)
         for position, claim in enumerate(judged[main]):
             claim["stability"] = {name: verdicts[position]["verdict"] for name, verdicts in judged.items()}
         return {"claims": judged[main], "families": list(self._families(data, main, seed))}

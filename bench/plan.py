@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from bench.store import content_key
 if TYPE_CHECKING:
     from bench.suite import RetrieverRef, Settings, Suite
 
-__all__ = ["Cell", "Plan", "metric_finder"]
+__all__ = ["Cell", "MetricFinder", "Plan"]
 
 #: Raised when what a cell's numbers mean changes without any component's version changing.
 CELL_VERSION = 3
@@ -63,14 +63,18 @@ class Cell:
         return self.dataset, self.retriever, self.seed
 
 
-def metric_finder() -> Callable[[str], Metric]:
-    """Key -> registered metric; looks each family up once."""
-    families = [registry.metrics.get(name) for name in registry.metrics.names()]
+class MetricFinder:
+    """Metric key -> the registered family that answers to it; each is imported once."""
 
-    def find(key: str) -> Metric:
-        return next(family for family in families if family.match(key))
+    def __init__(self) -> None:
+        self._families: dict[str, Metric] = {name: registry.metrics.get(name) for name in registry.metrics.names()}
 
-    return find
+    def __call__(self, key: str) -> Metric:
+        return self._families[self.registered(key)]
+
+    def registered(self, key: str) -> str:
+        """Name under which the family is registered."""
+        return next(name for name, family in self._families.items() if family.match(key))
 
 
 class Plan:
@@ -82,6 +86,10 @@ class Plan:
         self.spaces: dict[str, BundledSpace] = {}
 
     # --- parts ---
+
+    @cached_property
+    def find_metric(self) -> MetricFinder:
+        return MetricFinder()
 
     def space(self, encoder: str) -> BundledSpace:
         if encoder not in self.spaces:
@@ -193,8 +201,9 @@ class Plan:
             "metrics": metrics,
             "plugins": [
                 registry.retrievers.distribution(ref.name), registry.modifiers.distribution(name),
-                registry.datasets.distribution(dataset.name),
+                registry.datasets.distribution(dataset.name), *self._further_plugins(ref.space),
             ],
+            **self._metric_versions(),
         }  # fmt: skip
         return Cell(
             key=content_key(described), dataset=dataset.id, dataset_name=dataset.name, space=self.space(ref.space).name,
@@ -202,6 +211,20 @@ class Plan:
             is_default=name == "none" and guidance == settings.guidance, with_spread=primary, seed=seed,
             replicate=replicate, params=params, metrics=metrics,
         )  # fmt: skip
+
+    def _further_plugins(self, encoder: str) -> list[str]:
+        """`encoder` or metric key, and `name==version` of the plugin that brings it; built-ins have no entry."""
+        brought = {
+            "encoder": registry.encoders.distribution(encoder),
+            **{key: registry.metrics.distribution(self.find_metric.registered(key)) for key in self.suite.metrics},
+        }
+        return [f"{part} {plugin}" for part, plugin in brought.items() if plugin]
+
+    def _metric_versions(self) -> dict[str, Any]:
+        """Versions of the metrics that are not in their first one; without any, nothing is added to a key."""
+        versions = {key: self.find_metric(key).version for key in self.suite.metrics}
+        later = {key: version for key, version in versions.items() if version != 1}
+        return {"metric_versions": later} if later else {}
 
     def settings(self, retriever: str) -> Settings:
         """Settings of a retriever's cells: the preset's, or for a replicate of a control suite the suite's own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -46,11 +47,17 @@ class BundledSpace:
 
     def digest(self) -> str:
         """Digest of the encoder and of the gallery latents, without loading either."""
-        return bundle.combined_digest(self.bundle_files())
+        files, own = bundle.combined_digest(self.bundle_files()), self.encoder_digest()
+        # An encoder that is nothing but its bundle files is in their digest already.
+        return files if own == bundle.combined_digest(self.encoder.bundle_files()) else _hash(files, own)
 
     def encoder_digest(self) -> str:
-        """Digest of the encoder alone: all that a query depends on, whatever gallery it is asked of."""
-        return bundle.combined_digest(self.encoder.bundle_files())
+        """Digest of the encoder alone: all that a query depends on, whatever gallery it is asked of.
+
+        What the encoder says of itself, and its version from the second on.
+        """
+        own, version = self.encoder.digest(), self.encoder.version
+        return own if version == 1 else _hash(own, f"version={version}")
 
     @cached_property
     def _latents(self) -> dict[str, np.ndarray]:
@@ -102,3 +109,7 @@ class BundledSpace:
         if key not in self._encoded:
             self._encoded[key] = self.encoder.encode_text(list(texts))
         return self._encoded[key]
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()

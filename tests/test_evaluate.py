@@ -11,7 +11,7 @@ import pytest
 from bench.evaluate import evaluate, oracle_normalised_mean, per_query_frame
 from bench.metrics import registered_sets
 from bench.metrics.measured import Measured, Metric, Spread
-from bench.plan import metric_finder
+from bench.plan import MetricFinder
 
 N, GALLERY, DIM = 40, 200, 8
 
@@ -36,7 +36,7 @@ def labels(negatives=False):
 
 
 def summary(m, *keys, negatives=False, metrics=None):
-    metrics = metrics or {key: metric_finder()(key) for key in keys}
+    metrics = metrics or {key: MetricFinder()(key) for key in keys}
     frame = per_query_frame(m, metrics, labels(negatives), [f"t{i}" for i in range(GALLERY)])
     return evaluate(m, metrics, frame), frame
 

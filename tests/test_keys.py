@@ -127,6 +127,8 @@ def part_changes() -> dict[str, Change]:
     gdr = registry.retrievers.get("gdr")
     interpolation = registry.modifiers.get("text-interpolation")
     dataset = registry.datasets.get("gmcaps/sd")
+    clap = registry.encoders.get("mini-clap")
+    recall = registry.metrics.get("R@k")
     return {
         "weights": lambda m: m.setattr(gdr, "digest", lambda self: "0" * 64),
         "version of the retriever": lambda m: m.setattr(gdr, "version", 10**6),
@@ -134,7 +136,16 @@ def part_changes() -> dict[str, Change]:
         "content of the dataset": lambda m: m.setattr(dataset, "digest", lambda self: "0" * 64),
         "content of the space": lambda m: m.setattr(BundledSpace, "digest", lambda self: "0" * 64),
         "version of the modifier": lambda m: m.setattr(interpolation, "version", 10**6, raising=False),
-        "version of a plugin": lambda m: m.setattr(registry.retrievers, "distribution", lambda name: "plugin==2"),
+        "version of the encoder": lambda m: m.setattr(clap, "version", 10**6),
+        "digest of the encoder": lambda m: m.setattr(clap, "digest", lambda self: "0" * 64),
+        "version of a metric": lambda m: m.setattr(
+            registry.metrics,
+            "get",
+            lambda name, get=registry.metrics.get: replace(recall, version=2) if name == "R@k" else get(name),
+        ),
+        "plugin of a retriever": lambda m: m.setattr(registry.retrievers, "distribution", lambda name: "plugin==2"),
+        "plugin of an encoder": lambda m: m.setattr(registry.encoders, "distribution", lambda name: "plugin==2"),
+        "plugin of a metric": lambda m: m.setattr(registry.metrics, "distribution", lambda name: "plugin==2"),
     }
 
 

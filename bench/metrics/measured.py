@@ -183,6 +183,8 @@ class Metric:
     """What it is computed from, in the words of `NEEDS`; a plugin may add words of its own."""
     reference: str = ""
     """Where it is defined: a paper, an equation, a section of docs/metrics.md."""
+    version: int = 1
+    """Raised when its numbers change: cells with other numbers get other keys."""
 
     def __post_init__(self) -> None:
         if (self.per_query is None) == (self.statistic is None):

@@ -14,7 +14,7 @@ from bench.metrics.geometry import hubness, modality_gap
 from bench.metrics.kernel import kernel_audio_distance, mmd2_by_group
 from bench.metrics.measured import Lazy, Measured, Spread
 from bench.metrics.retrieval import mean_reciprocal_rank
-from bench.plan import metric_finder
+from bench.plan import MetricFinder
 from bench.tasks import Reference
 
 N, K, D, GALLERY = 40, 3, 6, 60
@@ -49,7 +49,7 @@ def measured(**changes):
 
 
 def values(m, *keys):
-    metrics = {key: metric_finder()(key) for key in keys}
+    metrics = {key: MetricFinder()(key) for key in keys}
     labels = pd.DataFrame({"query_id": [f"q{i}" for i in range(N)], "cluster_id": [f"t{i // 2}" for i in range(N)]})
     frame = per_query_frame(m, metrics, labels, [f"t{i}" for i in range(GALLERY)])
     return evaluate(m, metrics, frame), frame

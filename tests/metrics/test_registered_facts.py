@@ -9,7 +9,7 @@ import pytest
 from bench.datasets.gmcaps.captions._statistics import caption_statistics
 from bench.evaluate import evaluate, per_query_frame
 from bench.metrics.measured import Lazy, Measured
-from bench.plan import metric_finder
+from bench.plan import MetricFinder
 from bench.protocols import Dataset
 from bench.tasks._facts import facts_of
 
@@ -44,7 +44,7 @@ def values(facts, queries=3, keys=KEYS):
         latents=latents, vectors=latents[:, 0], ranks=rng.integers(1, 5, queries).astype(float), n_gallery=4,
         top=np.zeros((queries, 4), dtype=int), facts=facts,
     )  # fmt: skip
-    metrics = {key: metric_finder()(key) for key in keys}
+    metrics = {key: MetricFinder()(key) for key in keys}
     labels = pd.DataFrame({"query_id": range(queries), "cluster_id": range(queries)})
     return evaluate(measured, metrics, per_query_frame(measured, metrics, labels, TRACKS))
 

@@ -21,6 +21,7 @@ from bench.evaluate import evaluate, not_applicable, not_applicable_frame, per_q
 from bench.metrics.measured import Measured, Metric
 from bench.plan import Cell, Plan, group_cells, nfe
 from bench.provenance import Phases, provenance
+from bench.run_log import RunLog
 from bench.settings import limited_threads
 from bench.store import Cache, content_key, ensure_writable, locked, remove_leftovers, write_atomic
 from bench.store.sums import REPORT, SUMS, damaged_files, write_sums
@@ -46,7 +47,6 @@ class RunOptions:
     threads: int = 1
     device: str = "cpu"
     fresh: bool = False
-    verbosity: int = 0
 
 
 @dataclass
@@ -103,6 +103,10 @@ class _Run:
         self.progress = _Progress(len(self.plan.cells), tick)
 
     @cached_property
+    def log(self) -> RunLog:
+        return RunLog(self.folder)
+
+    @cached_property
     def tasks(self) -> TaskBuilder:
         """Built when a cell must be computed: a run from the cache needs none of it."""
         from bench.tasks.build import TaskBuilder
@@ -128,22 +132,33 @@ class _Run:
         problems = bundle.check(sorted(self.plan.bundle_files()))
         if problems:
             raise BundleError("\n".join(problems))
-        self._open_folder()
-        data, entries = self._cells()
-        with self.phases.phase("claims"):
-            judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
-        self._write_summary(entries, judged)
-        with self.phases.phase("report"):
-            self._write_report()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        suite, options = self.suite, self.options
+        with self.log.of(
+            f"{suite.name}, preset {suite.preset}, {len(self.plan.cells)} cells, threads {options.threads}, device "
+            f"{options.device}{', fresh' if options.fresh else ''}"
+        ):
+            self._open_folder()
+            data, entries = self._cells()
+            with self.phases.phase("claims"):
+                judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
+            self._write_summary(entries, judged)
+            with self.phases.phase("report"):
+                self._write_report()
+            self._close_folder()
+        return self.folder
+
+    def _close_folder(self) -> None:
+        said = provenance(self)
         # Two processes may end at once: provenance is of the last one, and the sums must be of that provenance.
         with locked(self.folder / ".lock"):
-            write_atomic(self.folder / "provenance.json", json.dumps(provenance(self), indent=1, sort_keys=True) + "\n")
+            write_atomic(self.folder / "provenance.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
             write_sums(self.folder)
-        return self.folder
+        for name in said["damaged"]:
+            self.log.add(f"damaged and made again: {name}")
 
     def _open_folder(self) -> None:
         """Make the run's folder; remove what an earlier process left half done, and what has been damaged since."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.folder, self.options.cache_dir):
             remove_leftovers(folder)
         for name in damaged_files(self.folder):
@@ -200,7 +215,12 @@ class _Run:
                 return None
             # Another process may have finished it while this one waited.
             found = None if self.options.fresh else self.store.of_cache(cell.key, names)
-            return found or self.store.keep(cell.key, *self._compute(cell, group), names)
+            if found is not None:
+                return found
+            before = self.log.seconds()
+            kept = self.store.keep(cell.key, *self._compute(cell, group), names)
+            self.log.add(f"computed {cell.key} in {self.log.seconds() - before:.2f} s: {_label(cell)}")
+            return kept
 
     def _compute(self, cell: Cell, group: _Group) -> tuple[dict[str, Any], pd.DataFrame]:
         task = group.task
@@ -335,7 +355,8 @@ def _cell_data(cell: Cell, entry: Mapping[str, Any], frame: pd.DataFrame, group:
 def _label(cell: Cell) -> str:
     options = " ".join(f"{v}" for v in cell.options.values())
     strength = "" if cell.strength is None else f" {cell.strength:g}"
-    guidance = f" guidance {cell.guidance:g}" if cell.modifier == "none" and cell.guidance is not None else ""
+    given = cell.params.get("guidance") if cell.modifier == "none" else None
+    guidance = "" if given is None else f" guidance {given:g}"
     return " ".join(f"{cell.dataset} {cell.retriever} {cell.modifier} {options}{strength}{guidance}".split())
 
 

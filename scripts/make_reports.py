@@ -58,6 +58,8 @@ OTHER_RETRIEVERS = {
 #: Suite -> noise seeds beside the suite's own, in the quick preset; training seeds are not repeated in them.
 SEEDS = {"negative-prompting": (1, 2, 3, 4)}
 SEED_SETTINGS = ("replicates=[]",)
+#: Folder of the leaderboard, beside the pages.
+LEADERBOARD = "leaderboard"
 
 
 def plan(presets: Sequence[str] = PRESETS, only: Sequence[str] = ()) -> list[Job]:
@@ -162,20 +164,23 @@ def publish(outcomes: Sequence[Outcome], out: Path) -> Path:
     folders = [outcome.folder for outcome in outcomes if outcome.folder is not None]
     fresh = out.with_name(f"{out.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    build_index([*folders, *kept], fresh, keep=fresh / "data")
-    _leaderboard(fresh)
+    build_index([*folders, *kept], fresh, keep=fresh / "data", leaderboard=LEADERBOARD)
+    if not _leaderboard(fresh):
+        build_index(fresh / "data", fresh)  # without the link
     write_schema(fresh / "schema.json")
     shutil.rmtree(out, ignore_errors=True)
     fresh.rename(out)
     return out / "index.md"
 
 
-def _leaderboard(out: Path) -> None:
+def _leaderboard(out: Path) -> bool:
     """The leaderboard of what the pages are built from; where it cannot be built the pages stand without it."""
     try:
-        build_leaderboard(out / "data", out / "leaderboard")
+        build_leaderboard(out / "data", out / LEADERBOARD)
     except UserError as error:
         print(f"no leaderboard: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def main(argv: Sequence[str] | None = None) -> int:

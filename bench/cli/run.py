@@ -108,7 +108,7 @@ def _execute(suite: Any, request: _Request) -> None:
 
     run_options = RunOptions(
         out=request.settings.out, cache_dir=request.settings.cache_dir, threads=request.settings.threads,
-        device=request.device, fresh=request.fresh, verbosity=request.verbosity,
+        device=request.device, fresh=request.fresh,
     )  # fmt: skip
     with _progress(suite.name, request.verbosity) as tick:
         folder = run_suite(suite, run_options, tick)

@@ -29,6 +29,8 @@ def rounded(value: float | None, unit: str) -> str:
 
     >>> rounded(71.26, "%"), rounded(0.1234, "distance"), rounded(-0.001, "cosine"), rounded(12.0, "rank")
     ('71.3', '0.123', '0.00', '12')
+    >>> rounded(0.9999999, "distance"), rounded(0.99949, "distance")
+    ('1.00', '0.999')
     """
     if value is None:
         return "n/a"
@@ -40,7 +42,8 @@ def rounded(value: float | None, unit: str) -> str:
 
 
 def _three_digits(value: float) -> int:
-    return 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+    shown = float(f"{value:.3g}")  # 0.99996 is 1.00
+    return 2 if shown == 0 else max(0, 2 - math.floor(math.log10(abs(shown))))
 
 
 def interval(value: Value, unit: str) -> str:

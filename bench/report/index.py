@@ -95,13 +95,19 @@ def _best(runs: Sequence[Run]) -> Run:
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
-def build_index(results: str | Path | Sequence[Path], out: str | Path, keep: str | Path | None = None) -> Path:
+def build_index(
+    results: str | Path | Sequence[Path],
+    out: str | Path,
+    keep: str | Path | None = None,
+    leaderboard: str | None = None,
+) -> Path:
     """Collect runs: a page a suite, a page with every claim, one on agreement, one on seeds, and an index of these.
 
     Args:
         results: folder of results, `results/`, or what an earlier call kept; or the folders of the runs themselves.
         out: folder of the pages.
         keep: a folder for what the pages and the leaderboard need of the runs: from it they can be built again.
+        leaderboard: folder of the leaderboard, relative to `out`, to link to.
 
     Returns:
         index.md.
@@ -120,6 +126,8 @@ def build_index(results: str | Path | Sequence[Path], out: str | Path, keep: str
     page = Page(folder)
     page.add("# Results", _suites_table(chosen).markdown())
     links = [_write(folder, name, title, blocks) for name, title, blocks in _overviews(folder, chosen) if blocks]
+    if leaderboard is not None:
+        links.append(f"- [Leaderboard]({leaderboard}/index.html), also as [Markdown]({leaderboard}/leaderboard.md)")
     page.add("\n".join(links))
     if keep is not None:
         keep_runs(chosen, Path(keep))

@@ -128,6 +128,8 @@ def effect_entry(run: Run, claim: Mapping[str, Any]) -> Entry:
     unit = unit_of(run, claim["metric"])
     # A margin may be 0.02: two decimals would not show on which side of it an interval ends.
     unit = "effect" if log_ratio or unit in ("", "cosine", "share") else unit
+    if claim.get("predictor"):
+        unit = "share"  # a correlation, whatever is correlated
     return number(Value(claim["effect"], lo, hi, why="no number"), unit, beside=" (log ratio)" if log_ratio else "")
 
 

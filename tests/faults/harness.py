@@ -20,12 +20,13 @@ import numpy as np
 from faults.nursery import Ended, Nursery
 from faults.workload import GDR_SUITE, write_suite
 
+from bench.run_log import RUN_LOG
 from bench.store import Cache, failpoints
 from bench.store.sums import SUMS, damaged_files
 
 TESTS = Path(__file__).parents[1]
 #: Written anew by every run.
-OF_THE_RUN = {"provenance.json", SUMS, ".report", ".lock"}
+OF_THE_RUN = {"provenance.json", SUMS, ".report", ".lock", RUN_LOG}
 KILLED = -9
 
 

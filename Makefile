@@ -34,6 +34,7 @@ bundle: setup
 	$(QUIET_ENV) $(BIN)/python -m bench.bundle.build $(if $(PART),--part $(PART))
 
 # Every suite in both presets, other retrievers and five seeds into reports/ (hours; stopped, it goes on where it was).
+# make reports ARGS=--pages runs nothing and builds the pages again from reports/data.
 reports: setup
 	$(QUIET_ENV) $(BIN)/python scripts/make_reports.py $(ARGS)
 

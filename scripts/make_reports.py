@@ -1,11 +1,14 @@
 """Build reports/ from nothing but the bundle: every suite in both presets, other retrievers, seeds; pages; leaderboard.
 
 Usage: python scripts/make_reports.py [--preset quick|full|both] [--jobs N] [--only SUITE ...] [--out reports]
+       python scripts/make_reports.py --pages [--out reports]
 
 Runs are started as `bench run` with one thread each, so that their numbers do not depend on how many run at a time.
 Then one query of each retriever is timed, with nothing beside it.
 What is in results/ and the cache is found again: stopped, the same command goes on. A run that fails does not stop the
 others; the pages are built from those that did not, and the exit code is 1. Used by `make reports`.
+
+With --pages nothing is run: the pages are built again from reports/data, after a change of how they look.
 """
 
 from __future__ import annotations
@@ -190,8 +193,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--preset", choices=(*PRESETS, "both"), default="both")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="runs at a time, a thread each")
     parser.add_argument("--only", nargs="+", default=[], metavar="SUITE")
+    parser.add_argument("--pages", action="store_true", help="run nothing, build the pages again from their data")
     parser.add_argument("--list", action="store_true", help="print the runs and stop")
     args = parser.parse_args(argv)
+    if args.pages:
+        if not (args.out / "data").is_dir():
+            raise SystemExit(f"{args.out}: holds no data of published pages; run without --pages")
+        print(publish([], args.out))
+        return 0
     jobs = plan(PRESETS if args.preset == "both" else (args.preset,), args.only)
     if args.list:
         print("\n".join(job.name for job in jobs))

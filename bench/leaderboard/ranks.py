@@ -111,6 +111,8 @@ def rank_intervals(values: Any, clusters: Any = None, alpha: float = ALPHA) -> l
 def pools(rows: Sequence[Row], by: str = RANKED_BY[0]) -> tuple[Pool, ...]:
     """Rows in groups that were asked the same queries, each with its rank interval, the best first.
 
+    Datasets with the most rows come first.
+
     Args:
         rows: of any datasets.
         by: metric of the comparison, one of `RANKED_BY`.
@@ -125,8 +127,11 @@ def pools(rows: Sequence[Row], by: str = RANKED_BY[0]) -> tuple[Pool, ...]:
         asked = _asked(row, by)
         key = (row.dataset, row.n_gallery, row.protocol, frozenset(asked.frame.index))
         grouped.setdefault(key, []).append(asked)
+    held = Counter(row.dataset for row in rows)
     # Sets of equal size need an order that does not change from one process to the next.
-    ordered = sorted(grouped, key=lambda key: (key[0], -len(key[3]), -key[1], key[2], sorted(key[3])))
+    ordered = sorted(
+        grouped, key=lambda key: (-held[key[0]], key[0], -len(key[3]), -key[1], key[2], sorted(key[3]))
+    )  # fmt: skip
     sets: dict[str, list[tuple[Any, ...]]] = {}
     for key in ordered:
         sets.setdefault(key[0], []).append(key)

@@ -22,6 +22,8 @@ PRIMARY = {"slerp": 0.2, "ddim-inversion": 0.4, "sdedit": 0.4}
 #: Modifiers whose strength is a share of the steps that are gone back.
 BY_STEPS = frozenset({"ddim-inversion", "sdedit"})
 PRIMARY_DEFAULT = 2.0
+#: Digits that count: the last ones of a float differ between processors, and must not decide how a half is rounded.
+_SURE_DIGITS = 10
 
 
 def rounded(value: float | None, unit: str) -> str:
@@ -31,9 +33,12 @@ def rounded(value: float | None, unit: str) -> str:
     ('71.3', '0.123', '0.00', '12')
     >>> rounded(0.9999999, "distance"), rounded(0.99949, "distance")
     ('1.00', '0.999')
+    >>> rounded(6.25, "%"), rounded(6.250000000000001, "%")
+    ('6.2', '6.2')
     """
     if value is None:
         return "n/a"
+    value = float(f"{value:.{_SURE_DIGITS}g}")
     if unit == "rank":
         return f"{value:.1f}".removesuffix(".0")
     decimals = DECIMALS[unit] if unit in DECIMALS else _three_digits(value)

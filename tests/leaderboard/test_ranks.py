@@ -120,8 +120,8 @@ def test_one_cluster_proves_nothing_and_shapes_are_checked() -> None:
 
 
 def test_rows_are_compared_with_those_that_were_asked_the_same(results: Path) -> None:
-    pc, sd, quality = _pools(results)
-    assert (pc.name, sd.name, quality.name) == ("pc", "sd (1 of 2)", "sd (2 of 2)")
+    sd, quality, pc = _pools(results)
+    assert (sd.name, quality.name, pc.name) == ("sd (1 of 2)", "sd (2 of 2)", "pc")
     assert _ranks(sd) == {"muscall": (1, 1), "gdr-clap": (2, 3), "ridge-clap": (2, 3), "clap": (4, 4)}
     assert _ranks(quality) == {"mlp-regression": (1, 2), "unet-regression": (1, 2)}
     assert (sd.n_queries, sd.shared) == (300, ((2, 150),))
@@ -169,7 +169,7 @@ def test_captions_of_a_track_count_together(tmp_path: Path, make_cell: MakeCell,
 
 
 def test_ranks_by_another_metric(results: Path) -> None:
-    pc, sd, quality = _pools(results, "MRR")
+    sd, quality, pc = _pools(results, "MRR")
     assert _ranks(sd)["muscall"] == (1, 1)
     assert _ranks(quality) == {"mlp-regression": None, "unet-regression": None}  # not measured there
     assert pc.ranked == 3

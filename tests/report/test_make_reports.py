@@ -126,6 +126,19 @@ def test_publishing_replaces_what_was_run_and_keeps_the_rest(
     assert not out.with_name("reports.new").exists()
 
 
+def test_pages_alone_are_built_from_what_was_kept(script: ModuleType, suite_folder: Make, tmp_path: Path) -> None:
+    out = tmp_path / "reports"
+    script.publish([_outcome(script, suite_folder, tmp_path / "a", "retrieval", "full")], out)
+    shutil.rmtree(tmp_path / "a")
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    (out / "retrieval.md").write_text("older")
+    (out / "stale.md").write_text("old")
+    assert script.main(["--pages", "--out", str(out)]) == 0
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+    with pytest.raises(SystemExit, match="no data of published pages"):
+        script.main(["--pages", "--out", str(tmp_path / "nothing")])
+
+
 def test_the_leaderboard_of_what_is_published_leads_to_its_pages(
     script: ModuleType, suite_folder: Make, tmp_path: Path
 ) -> None:

@@ -11,7 +11,8 @@ from bench.comparison.output import console, print_table
 from bench.gate import GateResult, Judged
 from bench.gate.decide import ALPHA, POWER
 from bench.report._format import rounded
-from bench.report._table import Table, escape, text
+from bench.report._table import Table, text
+from bench.report._untrusted import escape
 
 __all__ = ["as_json", "as_junit", "as_markdown", "headline", "print_gate"]
 

@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.leaderboard._plot import Point, front, pareto_svg
-from bench.leaderboard._text import TITLE, Column, clip, columns, cost_axis, notes, printed, rules, units
+from bench.leaderboard._text import TITLE, Column, columns, cost_axis, notes, printed, rules, units
 from bench.leaderboard.ranks import Entry, Pool
 from bench.leaderboard.rows import METRICS, Row
 from bench.report._format import interval, rounded
+from bench.report._untrusted import clip
 
 __all__ = ["page"]
 
@@ -219,8 +220,9 @@ def _without_cost(pool: Pool, costs: Sequence[float | None]) -> str:
     """Which rows are not in the plot, and why."""
     by_reason: dict[str, list[str]] = {}
     for entry, cost in zip(pool.entries, costs, strict=True):
-        if cost is None and entry.row.why_no_latency is not None:
-            by_reason.setdefault(entry.row.why_no_latency, []).append(_name(entry.row.retriever))
+        if cost is None:
+            why = entry.row.why_no_latency or "what its query costs is not known"
+            by_reason.setdefault(why, []).append(_name(entry.row.retriever))
     return "".join(
         f"<p>Not in the plot: {', '.join(rows)} ({escape(clip(why, 200))}).</p>" for why, rows in by_reason.items()
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.report.load import Value
@@ -29,6 +30,12 @@ _WIDEST = 130.0
 """Most points that rows of equal cost take together."""
 _DIGITS = (12.0, 9.5)
 """Width and height of a number, in points: no two stand on each other."""
+_MARKER = 4.5
+"""Half the side of a marker with its edge."""
+_DISTANCES = (10.5, 13.0, 16.0, 20.0, 25.0, 31.0, 38.0, 46.0)
+"""How far from its marker a number is tried."""
+_NEAR = 14.0
+"""A number further off has a line that leads to its marker."""
 _FEW = 7
 
 
@@ -118,7 +125,7 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _side_by_side(axes: Axes, points: Sequence[Point]) -> dict[int, float]:
-    """Where each point stands across: at its cost, or beside it where several cost the same."""
+    """Where each point stands across: at its cost, or beside it where several cost exactly the same."""
     scale = axes.figure.dpi / 72.0
     inverse = axes.transData.inverted()
     alike: dict[float, list[Point]] = {}
@@ -134,22 +141,65 @@ def _side_by_side(axes: Axes, points: Sequence[Point]) -> dict[int, float]:
     return found
 
 
+class _Box(NamedTuple):
+    """A rectangle on the paper, in points: its middle and half its sides."""
+
+    x: float
+    y: float
+    wide: float
+    high: float
+
+    def meets(self, other: _Box) -> bool:
+        return abs(self.x - other.x) < self.wide + other.wide and abs(self.y - other.y) < self.high + other.high
+
+
 def _number(axes: Axes, points: Sequence[Point], across: dict[int, float]) -> None:
-    """Numbers above the intervals; where two would meet, the later one moves up."""
+    """Numbers beside the markers, the nearest place that is free; from further off a thin line leads back."""
     scale = 72.0 / axes.figure.dpi
-    wide, high = _DIGITS
-    placed: list[tuple[float, float]] = []
-    for point in points:
-        top = point.value.hi if point.value.hi is not None else point.value.value or 0.0
-        x, y = (float(part) * scale for part in axes.transData.transform((across[point.number], top)))
-        shown = y + 4.0
-        while any(abs(left - x) < wide and abs(other - shown) < high for left, other in placed):
-            shown += high
-        placed.append((x, shown))
+
+    def on_paper(x: float, y: float) -> tuple[float, float]:
+        px, py = axes.transData.transform((x, y))
+        return float(px) * scale, float(py) * scale
+
+    places = {p.number: on_paper(across[p.number], p.value.value or 0.0) for p in points}
+    taken = [_Box(x, y, _MARKER, _MARKER) for x, y in places.values()]
+    bars = [_bar(on_paper, across[p.number], p.value) for p in points]
+    frame = axes.get_window_extent()
+    middle = scale * (frame.x0 + frame.x1) / 2, scale * (frame.y0 + frame.y1) / 2
+    paper = _Box(*middle, scale * frame.width / 2, scale * frame.height / 2)
+    for point in sorted(points, key=lambda p: (places[p.number], p.number)):
+        x, y = places[point.number]
+        at = _free(x, y, taken, bars, paper)
+        taken.append(at)
+        far = max(abs(at.x - x), abs(at.y - y)) > _NEAR
         axes.annotate(
-            str(point.number), (across[point.number], top), xytext=(0.0, shown - y), textcoords="offset points",
-            ha="center", va="bottom", fontsize=9, annotation_clip=False,
+            str(point.number), (across[point.number], point.value.value or 0.0), xytext=(at.x - x, at.y - y),
+            textcoords="offset points", ha="center", va="center", fontsize=9, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "lw": 0.6, "color": _INK, "alpha": 0.6, "shrinkA": 4, "shrinkB": 4}
+            if far else None,
         )  # fmt: skip
+
+
+def _bar(on_paper: Callable[[float, float], tuple[float, float]], x: float, value: Value) -> _Box:
+    low, high = (end if end is not None else value.value or 0.0 for end in (value.lo, value.hi))
+    (px, bottom), (_, top) = on_paper(x, low), on_paper(x, high)
+    return _Box(px, (bottom + top) / 2, 0.5, (top - bottom) / 2)
+
+
+def _free(x: float, y: float, taken: Sequence[_Box], bars: Sequence[_Box], paper: _Box) -> _Box:
+    """Where a number stands: on no other number or marker; where it can, on no bar; as near as it can."""
+    wide, high = (side / 2 for side in _DIGITS)
+    best, least = _Box(x, y, wide, high), math.inf
+    for distance in _DISTANCES:
+        for turn in range(16):
+            angle = 2 * math.pi * (turn + 4) / 16  # from straight above
+            box = _Box(x + distance * math.cos(angle), y + distance * math.sin(angle), wide, high)
+            inside = abs(box.x - paper.x) < paper.wide - wide and abs(box.y - paper.y) < paper.high - high
+            cost = 1000.0 * sum(map(box.meets, taken)) + 8.0 * sum(map(box.meets, bars)) + distance
+            cost += 0.0 if inside else 300.0
+            if cost < least:
+                best, least = box, cost
+    return best
 
 
 def _inlined(svg: str, prefix: str) -> str:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from bench.leaderboard.ranks import ALPHA, Entry, Pool
 from bench.leaderboard.rows import Row
+from bench.report._untrusted import clip
 
-__all__ = ["TITLE", "Column", "clip", "columns", "cost_axis", "notes", "printed", "rules", "units"]
+__all__ = ["TITLE", "Column", "columns", "cost_axis", "notes", "printed", "rules", "units"]
 
 TITLE = "Leaderboard"
-LONGEST = 60
 NOTHING = "n/a"
 
 
@@ -86,18 +86,6 @@ def evaluations_text(row: Row) -> str:
     if row.nfe is None:
         return NOTHING
     return f"{row.nfe} × {row.samples}" if row.nfe and row.samples > 1 else str(row.nfe)
-
-
-def clip(name: str, longest: int = LONGEST) -> str:
-    """A name that fits: what is too long loses its middle.
-
-    >>> clip("gdr-clap"), clip("abcdefghij", 6)
-    ('gdr-clap', 'abcd…j')
-    """
-    if len(name) <= longest:
-        return name
-    tail = longest // 4
-    return f"{name[: longest - tail - 1]}…{name[-tail:]}"
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------

@@ -63,7 +63,9 @@
       plots.filter((plot) => Number(plot.dataset.set) === place).forEach((plot) => { plot.hidden = inSet === 0; });
       shown += inSet;
     });
-    count.textContent = `${shown} of ${data.rows.length} rows`;
+    table.hidden = shown === 0;
+    const nothing = shown === 0 ? ": none fits all of these choices" : "";
+    count.textContent = `${shown} of ${data.rows.length} rows${nothing}`;
   };
 
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => sort(column)));
@@ -72,6 +74,7 @@
   form.addEventListener("reset", () => setTimeout(filter, 0));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
+  table.classList.add("sortable");
   // A reader's browser may bring back what was chosen before the page was left.
   filter();
 })();

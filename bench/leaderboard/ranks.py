@@ -118,7 +118,8 @@ def pools(rows: Sequence[Row], by: str = RANKED_BY[0]) -> tuple[Pool, ...]:
         by: metric of the comparison, one of `RANKED_BY`.
 
     Raises:
-        UserError: another metric, or a run's file per query is missing, damaged or names a query twice.
+        UserError: another metric, or a run's file per query is missing, damaged, names a query twice, or lacks the
+            metric that its summary has.
     """
     if by not in RANKED_BY:
         raise UserError(f"--by {by}: rows are ranked by a mean over queries, one of {', '.join(RANKED_BY)}")
@@ -150,9 +151,19 @@ class _Asked(NamedTuple):
 
 
 def _asked(row: Row, by: str) -> _Asked:
+    where = row.run.folder / "per_query" / f"{row.key}.parquet"
+    if not where.is_file():
+        raise UserError(
+            f"{where}: is missing; run the suite again, or, of runs that were kept with published pages, name the "
+            "whole folder that they were kept in (of each row the values per query are kept once)"
+        )
     frame = row.run.per_query(row.key, (*LABELS, by))
     missing = [name for name in LABELS if name not in frame]
-    where = row.run.folder / "per_query" / f"{row.key}.parquet"
+    if by not in frame and row_value(row, by) is not None:
+        raise UserError(
+            f"{where}: has no values of {by} per query, so that --by {by} cannot rank it; run the suite again, or "
+            f"rank by what it has: {', '.join(name for name in RANKED_BY if name in _known(row)) or 'nothing'}"
+        )
     if missing:
         raise UserError(f"{where}: has no {' and no '.join(missing)}; run the suite again")
     if frame["query_id"].duplicated().any():
@@ -175,6 +186,10 @@ def _pool(members: Sequence[_Asked], by: str, number: int, siblings: Sequence[tu
     return Pool(
         row.dataset, number, len(siblings), len(queries), row.n_gallery, row.protocol, tuple(entries), tuple(shared)
     )
+
+
+def _known(row: Row) -> set[str]:
+    return set(row.run.per_query(row.key, RANKED_BY).columns)
 
 
 def row_value(row: Row, metric: str) -> float | None:

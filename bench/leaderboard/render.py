@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.leaderboard._html import page
-from bench.leaderboard._text import TITLE, clip, columns, notes, printed, rules, units
+from bench.leaderboard._text import TITLE, columns, notes, printed, rules, units
 from bench.leaderboard.ranks import Entry, Pool
 from bench.leaderboard.rows import METRICS, Row
 from bench.report._format import interval, rounded
 from bench.report._layout import page_of
+from bench.report._untrusted import clip, escape, spreadsheet_cell
 
 __all__ = ["Board", "csv_table", "html_page", "markdown_page"]
-
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
 @dataclass(frozen=True)
@@ -71,12 +69,12 @@ def csv_table(board: Board, folder: Path) -> str:
 def _record(pool: Pool, entry: Entry, folder: Path) -> dict[str, Any]:
     row, rank = entry.row, entry.rank
     record: dict[str, Any] = {
-        "dataset": _cell(row.dataset),
+        "dataset": spreadsheet_cell(row.dataset),
         "query_set": pool.number,
-        "space": _cell(row.space),
-        "retriever": _cell(row.retriever),
+        "space": spreadsheet_cell(row.space),
+        "retriever": spreadsheet_cell(row.retriever),
         "paradigm": row.paradigm,
-        "settings": _cell(row.settings),
+        "settings": spreadsheet_cell(row.settings),
         "rank_low": rank.low if rank else None,
         "rank_high": rank.high if rank else None,
         "ranked": pool.ranked,
@@ -88,20 +86,16 @@ def _record(pool: Pool, entry: Entry, folder: Path) -> dict[str, Any]:
     record |= {
         "n_gallery": row.n_gallery,
         "n_queries": row.n_queries,
-        "preset": _cell(row.preset),
+        "preset": spreadsheet_cell(row.preset),
         "query_latency_ms": row.latency.milliseconds if row.latency else None,
-        "latency_machine": _cell(row.latency.machine) if row.latency else None,
+        "latency_machine": spreadsheet_cell(row.latency.machine) if row.latency else None,
         "nfe": row.nfe,
         "samples": row.samples,
         "evaluations_a_query": row.evaluations,
-        "suite": _cell(row.suite),
-        "run": _cell(report_link(row, folder, ".html") or ""),
+        "suite": spreadsheet_cell(row.suite),
+        "run": spreadsheet_cell(report_link(row, folder, ".html") or ""),
     }
     return record
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
@@ -109,18 +103,18 @@ def _cell(text: str) -> str:
 
 def markdown_page(board: Board, folder: Path) -> str:
     """A table for each dataset and set of queries, and how to read them."""
-    blocks = [f"# {TITLE}", *(_escaped(rule) for rule in rules(board.by))]
+    blocks = [f"# {TITLE}", *(escape(rule) for rule in rules(board.by))]
     for pool in board.pools:
-        blocks += [f"## {_escaped(clip(pool.name))}", *(_escaped(note) for note in notes(pool))]
+        blocks += [f"## {escape(clip(pool.name))}", *(escape(note) for note in notes(pool))]
         blocks.append(_markdown_table(pool, folder))
     if board.left_out:
-        blocks += ["## Left out", "\n".join(f"- {_escaped(clip(what, 400))}" for what in board.left_out)]
+        blocks += ["## Left out", "\n".join(f"- {escape(clip(what, 400))}" for what in board.left_out)]
     return "\n\n".join(blocks) + "\n"
 
 
 def _markdown_table(pool: Pool, folder: Path) -> str:
     heads = columns()
-    lines = ["| " + " | ".join(_escaped(column.head) for column in heads) + " |"]
+    lines = ["| " + " | ".join(escape(column.head) for column in heads) + " |"]
     lines.append("|" + "|".join(" --: " if column.numeric else " :-- " for column in heads) + "|")
     for entry in pool.entries:
         cells = [_markdown_cell(column.key, pool, entry) for column in heads]
@@ -135,13 +129,8 @@ def _markdown_cell(key: str, pool: Pool, entry: Entry) -> str:
     if key in METRICS:
         value, unit = entry.row.values[key], units(key)
         return f"{rounded(value.value, unit)} {interval(value, unit)}".strip()
-    said = _escaped(clip(printed(key, pool, entry)))
+    said = escape(clip(printed(key, pool, entry)))
     return f"**{said}**" if key == "rank" and entry.rank and entry.rank.tied_with_best else said
-
-
-def _escaped(text: str) -> str:
-    """Text without a meaning in Markdown: no column ends, emphasis, code, links, tags or entities."""
-    return re.sub(r"([\\`*\[\]<>|&~$])|(?<!\w)_|_(?!\w)", lambda m: f"\\{m[0]}", " ".join(text.split()))
 
 
 def _address(link: str) -> str:

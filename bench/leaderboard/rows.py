@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bench.errors import UserError
+from bench.report._untrusted import clean
 from bench.report.load import PRESET_PARAMS, Run, Value
 
-__all__ = ["METRICS", "PARADIGMS", "Collected", "Latency", "Row", "clean", "collect"]
+__all__ = ["METRICS", "PARADIGMS", "Collected", "Latency", "Row", "collect"]
 
 #: Metrics of the board, as its columns stand; a run that lacks some has no number there.
 METRICS = ("R@1", "R@5", "R@10", "MedR", "NMedR", "MRR", "R@10(norm)")
@@ -33,9 +33,6 @@ PARADIGMS: Mapping[str, str] = {
     "label-match": "labels",
 }
 OTHER = "other"
-
-#: Control characters, halves of surrogate pairs, and marks that turn the direction of what follows.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Latency(NamedTuple):
@@ -106,7 +103,16 @@ class _Candidate(NamedTuple):
         known = sum(self.run.value(self.cell, metric).value is not None for metric in METRICS)
         started = str(self.provenance.get("started") or "")
         full, n, seed = self.run.preset == "full", self.cell["n_queries"], int(self.cell["seed"])
-        return (full, n, known, -seed, started, self.run.folder.name)
+        return (full, n, known, -seed, started)
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """Where all that is preferred is equal, the first by name of its folder, and then by content.
+
+        The order in which folders are named must not decide.
+        """
+        content = json.dumps(self.cell, sort_keys=True)
+        return (self.run.folder.name, content, str(self.run.folder.resolve()))
 
 
 def collect(runs: Iterable[Run]) -> Collected:
@@ -150,16 +156,9 @@ def _chosen(found: Sequence[_Candidate]) -> list[_Candidate]:
     alike: dict[str, list[_Candidate]] = {}
     for candidate in found:
         alike.setdefault(candidate.identity, []).append(candidate)
-    return [max(cells, key=lambda cell: cell.preference) for cells in alike.values()]
-
-
-def clean(name: object) -> str:
-    """A name that can be printed: without control characters, and without marks that turn the text around it.
-
-    >>> clean("a\\u202eb\\n")
-    'a\ufffdb\ufffd'
-    """
-    return _UNPRINTABLE.sub("\ufffd", str(name))
+    # The first of equals is taken.
+    ordered = (sorted(cells, key=lambda cell: cell.name) for cells in alike.values())
+    return [max(cells, key=lambda cell: cell.preference) for cells in ordered]
 
 
 def _is_retrieval(run: Run) -> bool:

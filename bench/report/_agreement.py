@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.report._format import cell_label, dataset_label, retriever_label
-from bench.report._table import Entry, Table, escape, number, text
+from bench.report._table import Entry, Table, number, text
+from bench.report._untrusted import escape
 from bench.report.load import Run, Value, agreement
 from bench.store import write_atomic
 
@@ -63,7 +64,7 @@ def overview(compared: Mapping[str, tuple[Run, Run, pd.DataFrame]]) -> Table:
         claims = frame[frame["kind"] == "claim"]["agree"].astype(bool)
         rows.append(
             (
-                text(f"[{name}]({name}.md)"), _count(len(judged)), _count(int(judged.sum())),
+                text(name, page=f"{name}.md"), _count(len(judged)), _count(int(judged.sum())),
                 _count(len(claims)), _count(int(claims.sum())),
             )
         )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 
 from bench.report import tables
 from bench.report._page import Page
-from bench.report._table import Entry, Table, escape, text
+from bench.report._table import Entry, Table, text
+from bench.report._untrusted import code, escape
 from bench.report.load import Run
 from bench.report.notes import Note, find_note
 
@@ -36,14 +37,15 @@ def claims_section(page: Page, run: Run, notes: Sequence[Note], heading: str = "
 def _sentence(run: Run, claim: Mapping[str, Any]) -> str:
     """What was not confirmed, by what, and whose statement it was."""
     effect = tables.effect_entry(run, claim).text
-    whose = "our claim" if str(claim.get("source", "ours")) == "ours" else f"the paper's claim ({claim['source']})"
+    source = str(claim.get("source", "ours"))
+    whose = "our claim" if source == "ours" else f"the paper's claim ({escape(source)})"
     margin = claim.get("margin")
     beyond = (
         "" if margin is None else f" by more than {margin:g}" if "=" not in claim["expect"] else f" within {margin:g}"
     )
     return (
-        f"{str(claim['verdict']).capitalize()}: {whose} `{claim['id']}`. {escape(claim['text'])} Measured effect on "
-        f"{escape(claim['metric'])}: {escape(effect)}; expected {escape(claim['expect'])}{beyond}."
+        f"{str(claim['verdict']).capitalize()}: {whose} {code(claim['id'])}. {escape(claim['text'])} "
+        f"Measured effect on {escape(claim['metric'])}: {escape(effect)}; expected {escape(claim['expect'])}{beyond}."
     )
 
 
@@ -72,5 +74,5 @@ def every_claim(runs: Mapping[str, Run]) -> Table:
     for name, run in runs.items():
         own = tables.claims_table(run)
         columns = ("suite", "preset", *own.columns)
-        rows.extend((text(f"[{name}]({name}.md)"), text(run.preset), *row) for row in own.rows)
+        rows.extend((text(name, page=f"{name}.md"), text(run.preset), *row) for row in own.rows)
     return Table("claims", "Claims of all suites", columns, tuple(rows))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bench.report._untrusted import clean, clip
 from bench.report.load import Value
 
 __all__ = [
@@ -79,6 +80,7 @@ _WHOLE = {
 
 def dataset_label(name: str) -> str:
     """`SD` of `sd`; names that are no role stay as they are."""
+    name = clip(clean(name))
     head, _, rest = name.partition("-")
     return f"{head.upper()}{f' {rest}' if rest else ''}" if len(head) <= 3 else name
 
@@ -87,6 +89,7 @@ def retriever_label(name: str) -> str:
     """`GDR-CLAP` of `gdr-clap`, as the paper spells it; parts that are no known model stay as they are."""
     if name in _WHOLE:
         return _WHOLE[name]
+    name = clip(clean(name))
     return "-".join(_RETRIEVERS.get(part, part.upper() if part == "gdr" else part) for part in name.split("-"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -19,28 +19,38 @@ __all__ = ["Section", "html_page"]
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --line: #d7d7d7; --soft: #666; --band: #f5f6f8; }
+:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --line: #d7d7d7; --soft: #666; --band: #f5f6f8;
+  --link: #1a56b0; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6e6; --paper: #17181a; --line: #3a3c40; --soft: #a0a0a0; --band: #202225; } }
+  :root { --ink: #e6e6e6; --paper: #17181a; --line: #3a3c40; --soft: #a0a0a0; --band: #202225;
+    --link: #8ab4f8; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem; max-width: 70rem; font: 16px/1.5 system-ui, sans-serif; color: var(--ink);
   background: var(--paper); }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; }
+p, li, h1, h2, h3 { overflow-wrap: anywhere; }
+a { color: var(--link); } :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .scroll { overflow-x: auto; margin: .6rem 0 1rem; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; font-size: .84rem; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-td { min-width: 4.2rem; } th { background: var(--band); }
-tbody tr:last-child td { border-bottom: 0; }
-td:first-child { font-weight: 600; min-width: 7rem; }
-.long td:nth-child(2) { min-width: 18rem; }
+td { min-width: 4.2rem; } thead th { background: var(--band); }
+tbody tr:last-child > * { border-bottom: 0; }
+tbody th { font-weight: 600; min-width: 7rem; overflow-wrap: break-word; max-width: 24rem; }
+td.words { min-width: 18rem; max-width: 40rem; overflow-wrap: anywhere; }
 .ci { color: var(--soft); white-space: nowrap; font-size: .92em; }
 figure { margin: 1rem 0; } figure .sheet { overflow-x: auto; background: #fff; border-radius: 6px; }
 img { display: block; width: 100%; min-width: 34rem; max-width: 62rem; height: auto; margin: 0 auto; }
 code { font-size: .9em; }
-@media (max-width: 40rem) { body { padding: .7rem; font-size: 15px; } }
+@media (max-width: 40rem) { body { padding: .7rem; font-size: 15px; } td.words { min-width: 14rem; } }
+@page { size: landscape; margin: 12mm; }
+@media print { body { max-width: none; padding: 0; font-size: 9pt; } .scroll { overflow: visible; border: 0; }
+  table { font-size: 6.5pt; } th, td { padding: .15rem .25rem; overflow-wrap: anywhere; }
+  td, td.words, tbody th { min-width: 0; } .ci { white-space: normal; } figure, tr { break-inside: avoid; } }
 """
 
 _INTERVAL = re.compile(r"\[(?:-?\d[\d.]*), (?:-?\d[\d.]*)\]")
+#: A table, and the line above it that is its title.
+_TABLE = re.compile(r"(?:<p><strong>(?P<title>[^\n]*)</strong></p>\n)?(?P<table><table>.*?</table>)", re.DOTALL)
 _LONG_CELL = 60
 #: A page of ours that a page links to: beside the Markdown of each there is its HTML.
 _PAGE = re.compile(r"^([^:/?#]+)\.md$")
@@ -58,35 +68,45 @@ class Section(NamedTuple):
     has_audio: bool = False
 
 
-def html_page(markdown: str, folder: Path, title: str, *, embed: bool = True, section: Section | None = None) -> str:
+def html_page(
+    markdown: str, folder: Path, title: str, figures: Collection[str] = (), *, embed: bool = True,
+    section: Section | None = None,
+) -> str:  # fmt: skip
     """Render a report.
 
     Args:
         markdown: its source; raw HTML in it is shown as text.
         folder: where its figures are, relative to which they are named.
         title: of the page.
+        figures: addresses of the page's own figures; another image is not shown, whoever named it.
         embed: hold the figures in the page itself; else they are named, and stay beside it.
-        section: what follows the Markdown; a page with one has contents, and runs no script but the section's.
+        section: what follows the Markdown; a page with one has contents. No script runs but the section's.
     """
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
     for token in _inline(tokens):
-        if token.type == "image":
+        if token.type == "image" and token.attrs["src"] not in figures:
+            token.type, token.tag, token.children = "text", "", None
+        elif token.type == "image":
             named = Path(str(token.attrs["src"]))
             token.attrs["src"] = _embedded(folder / named) if embed else _sharpest(folder, named).as_posix()
         elif token.type == "link_open":
             token.attrs["href"] = _PAGE.sub(r"\1.html", str(token.attrs["href"]))
     contents = _contents(tokens, section) if section else ""
     body: str = parser.renderer.render(tokens, parser.options, {})
-    body = re.sub(r"<table>.*?</table>", _framed, body, flags=re.DOTALL)
-    body = re.sub(r"<p>(<img [^>]*>)</p>", r'<figure><div class="sheet" tabindex="0">\1</div></figure>', body)
-    policy, style, script = "", _STYLE, ""
+    body = _TABLE.sub(_framed, body)
+    body = re.sub(
+        r"<p>(<img [^>]*>)</p>",
+        r'<figure><div class="sheet" role="region" aria-label="Figure" tabindex="0">\1</div></figure>',
+        body,
+    )
+    policy, style, script = _policy(section, embed), _STYLE, ""
     if section:
         head, end, rest = body.partition("</h1>\n")
         body = f"{head}{end}{contents}{rest}" if end else contents + body
-        policy, style = _policy(section), _STYLE + section.style
+        style = _STYLE + section.style
         body += section.html
         script = f"<script>{section.script}</script>\n" if section.script else ""
     return (
@@ -97,13 +117,15 @@ def html_page(markdown: str, folder: Path, title: str, *, embed: bool = True, se
     )
 
 
-def _policy(section: Section) -> str:
+def _policy(section: Section | None, embed: bool) -> str:
     """What the page may load: its own figures, style and script, and the audio beside it; nothing from a network."""
-    digest = base64.b64encode(hashlib.sha256(section.script.encode()).digest()).decode()
-    script = f"'sha256-{digest}'" if section.script else "'none'"
+    code = section.script if section else ""
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    script = f"'sha256-{digest}'" if code else "'none'"
     # Beside a page that was opened from a disk, 'self' is not enough for every browser.
-    media = " media-src 'self' file:;" if section.has_audio else ""
-    rules = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {script};{media}"
+    images = "data:" if embed else "'self' file:"
+    media = " media-src 'self' file:;" if section and section.has_audio else ""
+    rules = f"default-src 'none'; img-src {images}; style-src 'unsafe-inline'; script-src {script};{media}"
     return f"<meta http-equiv=\"Content-Security-Policy\" content=\"{rules} base-uri 'none'; form-action 'none'\">\n"
 
 
@@ -126,10 +148,18 @@ def _inline(tokens: list[Token]) -> Iterator[Token]:
 
 
 def _framed(match: re.Match[str]) -> str:
-    """A table that scrolls by itself on a narrow screen, with its intervals set back."""
-    table = _INTERVAL.sub(lambda m: f'<span class="ci">{m[0]}</span>', match[0])
-    long = any(len(cell) > _LONG_CELL for cell in re.findall(r"<td[^>]*>([^<]*)</td>", table))
-    return f'<div class="scroll{" long" if long else ""}" tabindex="0">{table}</div>'
+    """A table that scrolls by itself on a narrow screen, named by the bold line above it, its intervals set back."""
+    title = match["title"]
+    table = _INTERVAL.sub(lambda m: f'<span class="ci">{m[0]}</span>', match["table"])
+    table = re.sub(r"<th\b", '<th scope="col"', table)
+    head, body = table.partition("</thead>")[::2]
+    body = re.sub(r"<tr>\n<td\b([^>]*)>(.*?)</td>", r'<tr>\n<th scope="row"\1>\2</th>', body, flags=re.DOTALL)
+    body = re.sub(rf"<td>(?=[^<]{{{_LONG_CELL}}})", '<td class="words">', body)
+    body = re.sub(rf'<td style="([^"]*)">(?=[^<]{{{_LONG_CELL}}})', r'<td class="words" style="\1">', body)
+    name = f' aria-label="{re.sub("<[^>]*>", "", title)}"' if title else ' aria-label="Table"'
+    table = f"{head}</thead>{body}".replace("<table>", f"<table{name}>")
+    above = f"<p><strong>{title}</strong></p>\n" if title else ""
+    return f'{above}<div class="scroll" role="region"{name} tabindex="0">{table}</div>'
 
 
 def _sharpest(folder: Path, file: Path) -> Path:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["keep_runs"]
 
 #: Kept as they are, where a run has them.
-_WHOLE = ("suite.resolved.yaml", "latency.json")
+_WHOLE = ("suite.resolved.yaml", "latency.json", "provenance.json")
 _LEVEL = 19
 """Of zstd: the files are written once and committed."""
 
@@ -30,8 +30,8 @@ _LEVEL = 19
 def keep_runs(chosen: Sequence[Chosen], folder: Path) -> None:
     """Copy what the pages and the leaderboard read of the chosen runs.
 
-    Summaries stay whole, and so do the suite and the times of queries; of the files per query stay the columns that
-    were read for the pages, and those that rank the rows of the leaderboard.
+    Summaries stay whole, and so do the suite, the provenance and the times of queries; of the files per query stay the
+    columns that were read for the pages, and those that rank the rows of the leaderboard.
 
     Args:
         chosen: runs whose pages were just built.
@@ -69,7 +69,7 @@ def _read_for_the_board(kept: Mapping[Path, Run]) -> None:
     with suppress(UserError):
         for row in collect(Run(place) for place in sorted(kept)).rows:
             with suppress(UserError):
-                kept[row.run.folder].per_query(row.key, (*LABELS, RANKED_BY[0]))
+                kept[row.run.folder].per_query(row.key, (*LABELS, *RANKED_BY))
 
 
 def _small_parquet(frame: Any) -> bytes:

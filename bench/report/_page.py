@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report._html import Section, html_page
-from bench.report._table import Table, escape
+from bench.report._table import Table
+from bench.report._untrusted import escape
 from bench.report.figures import save_figure
 from bench.store import write_atomic
 
@@ -25,6 +26,8 @@ class Page:
     assets: str = ""
     """Where figures and tables go, relative to the folder, as `SUITE/` or nothing."""
     blocks: list[str] = field(default_factory=list)
+    figures: set[str] = field(default_factory=set)
+    """Addresses of the figures that were saved: no other image is shown."""
     section: Section | None = None
     """What follows the Markdown in the HTML page alone."""
 
@@ -45,13 +48,15 @@ class Page:
         if figure is None:
             return
         save_figure(figure, self.folder / self.assets / "figures", name)
-        self.add(f"![{escape(caption)}]({self.assets}figures/{name}.png)", caption)
+        address = f"{self.assets}figures/{name}.png"
+        self.figures.add(address)
+        self.add(f"![{escape(caption)}]({address})", caption)
 
     def write(self, name: str, title: str) -> Path:
         """Write the Markdown and the HTML page."""
         markdown = "\n\n".join(self.blocks) + "\n"
         path = self.folder / f"{name}.md"
         write_atomic(path, markdown)
-        html = html_page(markdown, self.folder, title, embed=not self.assets, section=self.section)
+        html = html_page(markdown, self.folder, title, self.figures, embed=not self.assets, section=self.section)
         write_atomic(self.folder / f"{name}.html", html)
         return path

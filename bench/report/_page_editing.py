@@ -11,8 +11,9 @@ from bench.report._format import cell_label, family_label, slug
 from bench.report._groups import Cell, Group, groups
 from bench.report._page import Page
 from bench.report._plots import Chart, Dot, Line, Panel, dots_figure, lines_figure
-from bench.report._table import Entry, Table, escape, text
+from bench.report._table import Entry, Table, text
 from bench.report._tables_negation import area_table, methods
+from bench.report._untrusted import escape
 from bench.report.load import Run, Value
 
 if TYPE_CHECKING:

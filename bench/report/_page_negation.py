@@ -9,7 +9,6 @@ from bench.report import figures, tables
 from bench.report._format import retriever_label, slug
 from bench.report._groups import Group, groups, slices
 from bench.report._page import Page
-from bench.report._table import escape
 from bench.report._tables_negation import (
     area_table,
     by_truth,
@@ -18,6 +17,7 @@ from bench.report._tables_negation import (
     slice_table,
     sweep_table,
 )
+from bench.report._untrusted import escape
 from bench.report.load import Run
 
 __all__ = ["category_marks", "negation_page"]

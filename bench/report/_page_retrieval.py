@@ -11,7 +11,8 @@ from bench.report._groups import Cell
 from bench.report._page import Page
 from bench.report._paper import ROWS, TABLE2, TABLE4, TABLE5, published
 from bench.report._plots import PAPER, Dot, Panel, dots_figure
-from bench.report._table import Entry, Table, escape, number, text
+from bench.report._table import Entry, Table, number, text
+from bench.report._untrusted import escape
 from bench.report.load import Run, Value
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.report.figures import RC, math_label
+from bench.report._untrusted import for_figure
+from bench.report.figures import RC
 from bench.report.load import Value
 
 if TYPE_CHECKING:
@@ -108,7 +109,15 @@ def dots_figure(panels: Sequence[Panel], *, sharex: bool = False) -> Figure | No
             _draw_panel(axes, panel, own, series)
         if len(series) > 1:
             keys = [
-                Line2D([], [], ls="none", marker=marker, mec=color, mfc=color if filled else "white", label=name)
+                Line2D(
+                    [],
+                    [],
+                    ls="none",
+                    marker=marker,
+                    mec=color,
+                    mfc=color if filled else "white",
+                    label=for_figure(name),
+                )
                 for name, (marker, color, filled, _) in ((name, _mark(name, i)) for i, name in enumerate(series))
             ]
             figure.legend(handles=keys, loc="outside upper center", ncols=min(4, len(keys)), frameon=False)
@@ -134,10 +143,10 @@ def _draw_panel(axes: Axes, panel: Panel, rows: Sequence[str], series: Sequence[
         )  # fmt: skip
     if panel.line is not None:
         axes.axvline(panel.line, color="#555555", lw=0.9, ls=(0, (2, 2)), zorder=1)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_yticks(range(len(rows)), list(map(for_figure, rows)))
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(panel.xlabel)
-    axes.set_title(panel.title, fontsize=10, fontweight="bold")
+    axes.set_xlabel(for_figure(panel.xlabel))
+    axes.set_title(for_figure(panel.title), fontsize=10, fontweight="bold")
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
 
@@ -189,13 +198,13 @@ def _draw_chart(axes: Axes, chart: Chart) -> None:
             _draw_line(axes, line, kept, index, chart.bars)
     if chart.level is not None and chart.level[1].value is not None:
         name, value = chart.level
-        axes.axhline(chart.level[1].value, color="#555555", lw=1.0, ls=(0, (2, 2)), label=name, zorder=1)
+        axes.axhline(chart.level[1].value, color="#555555", lw=1.0, ls=(0, (2, 2)), label=for_figure(name), zorder=1)
         if value.lo is not None and value.hi is not None:
             axes.axhspan(value.lo, value.hi, color="#555555", alpha=0.08, lw=0)
     if chart.log:
         axes.set_xscale("log")
-    axes.set(xlabel=chart.xlabel, ylabel=chart.ylabel)
-    axes.set_title(chart.title, fontsize=10, fontweight="bold")
+    axes.set(xlabel=for_figure(chart.xlabel), ylabel=for_figure(chart.ylabel))
+    axes.set_title(for_figure(chart.title), fontsize=10, fontweight="bold")
 
 
 def _draw_line(axes: Axes, line: Line, kept: Sequence[tuple[float, Value]], index: int, bars: bool) -> None:
@@ -204,11 +213,13 @@ def _draw_line(axes: Axes, line: Line, kept: Sequence[tuple[float, Value]], inde
     y = [float(v.value) for _, v in kept if v.value is not None]
     axes.plot(
         x, y, color=color, ls=style if len(x) > 1 and line.joined else "none", marker=marker, ms=5, mec=color,
-        mfc=color if filled else "white", lw=1.4, label=math_label(line.label), zorder=3,
+        mfc=color if filled else "white", lw=1.4, label=for_figure(line.label), zorder=3,
     )  # fmt: skip
     for place, height, name in zip(x, y, line.names, strict=False):
         shift, side = (6, "left") if index % 2 else (-6, "right")
-        axes.annotate(name, (place, height), xytext=(shift, 4), textcoords="offset points", ha=side, fontsize=7.5)
+        axes.annotate(
+            for_figure(name), (place, height), xytext=(shift, 4), textcoords="offset points", ha=side, fontsize=7.5
+        )
     low, high = zip(*(_reach(v) for _, v in kept), strict=True)
     if not any((*low, *high)):
         return

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Mark", "Method", "Prompt", "Unshown", "comparisons", "says"]
 
 #: Attributes of a track in the order they are told, and the word before the value where it does not speak for itself.
-SAID = (("genre", ""), ("mood", ""), ("lead", "lead "), ("accompaniment", "with "), ("bpm", ""), ("key", ""))
+SAID = (
+    ("genre", ""), ("mood", ""), ("lead", "lead "), ("accompaniment", "with "), ("bass", "bass "), ("drums", "drums "),
+    ("bpm", ""), ("key", ""),
+)  # fmt: skip
+#: Value of an attribute that a track has not, such as its drums.
+ABSENT = "none"
 
 
 class Mark(NamedTuple):
@@ -118,8 +123,20 @@ def comparisons(run: Run, limit: int | None, primary_only: bool = False) -> list
 def _built(group: Group, dataset: Dataset, title: str, limit: int | None, primary_only: bool) -> Comparison | Unshown:
     try:
         return _Builder(group, dataset, primary_only).build(title, limit)
+    except _NotTold as unknown:
+        return Unshown(title, f"{unknown}; run the suite again")
     except UserError:  # what is kept of a published run is only what its tables need
         return Unshown(title, "the run's folder does not hold the lists of tracks of every cell; run the suite again")
+
+
+class _NotTold(Exception):
+    """The per-query file names something that the suite or the dataset beside it does not have."""
+
+
+def _named(known: Mapping[str, Any] | pd.Series, name: Any, what: str) -> Any:
+    if name not in known:
+        raise _NotTold(f"the run's queries name {what} {name!r}, which there is not")
+    return known[name]
 
 
 def _load(run: Run, group: Group) -> Dataset | str:
@@ -240,18 +257,21 @@ class _Builder:
         marks = _Marks(truth, seen)
         if self.prompts.get("negatives"):
             negatives = {negative["id"]: negative for negative in self.prompts["negatives"]}
-            return lambda row: self._negation(row, negatives[row["negative_id"]], marks)
+            return lambda row: self._negation(row, _named(negatives, row["negative_id"], "the negative"), marks)
         if self.prompts.get("refinements"):
             refinements = {refinement["id"]: refinement for refinement in self.prompts["refinements"]}
-            return lambda row: self._refinement(row, refinements[row["query_id"]], marks)
+            return lambda row: self._refinement(row, _named(refinements, row["query_id"], "the refinement"), marks)
         phrasings = {phrasing["id"]: phrasing["text"] for phrasing in self.prompts["track_edits"]}
         first = self.dataset.captions.drop_duplicates("track_id").set_index("track_id")["text"]
-        return lambda row: self._track_edit(row, phrasings[row["phrasing"]], str(first[row["cluster_id"]]), marks)
+        return lambda row: self._track_edit(
+            row, _named(phrasings, row["phrasing"], "the phrasing"), str(_named(first, row["cluster_id"], "the track")),
+            marks,
+        )  # fmt: skip
 
     def _negation(self, row: Mapping[str, Any], negative: Mapping[str, Any], marks: _Marks) -> dict[str, Any]:
         caption = str(row["query_id"]).rpartition("|")[0]
         return {
-            "part": negative["category"], "text": str(self.texts[caption]), "verb": "without",
+            "part": negative["category"], "text": str(_named(self.texts, caption, "the caption")), "verb": "without",
             "edit": negative["text"], "target": row["relevant_id"],
             "marks": (marks("negated", negative["where"], good=False),),
         }  # fmt: skip
@@ -301,12 +321,15 @@ class _Marks:
 
 
 def _said(predicate: Mapping[str, Any]) -> str:
-    """A predicate in words."""
+    """A predicate in words: `rock or blues`, `no flute`, `drums` (any), `no drums`, `at least 115 bpm`."""
+    name = str(predicate["attribute"])
     parts = []
-    if predicate.get("in"):
-        parts.append(" or ".join(predicate["in"]))
-    if predicate.get("not_in"):
-        parts.append("no " + " or ".join(predicate["not_in"]))
+    for key, before in (("in", ""), ("not_in", "no ")):
+        values = predicate.get(key) or []
+        if list(values) == [ABSENT]:
+            parts.append(name if before else f"no {name}")
+        elif values:
+            parts.append(before + " or ".join(f"no {name}" if value == ABSENT else str(value) for value in values))
     if predicate.get("min") is not None:
         parts.append(f"at least {predicate['min']:g} bpm")
     if predicate.get("max") is not None:
@@ -332,7 +355,9 @@ def _attributes(row: Mapping[Any, Any]) -> list[str]:
             text += "\N{NO-BREAK SPACE}bpm"
         elif name == "key" and text:
             text = f"{text}\N{NO-BREAK SPACE}{row.get('mode') or ''}".strip()
-        if text:
+        if text == ABSENT:
+            found.append(f"no {name}")
+        elif text:
             found.append(before + text)
     return found
 

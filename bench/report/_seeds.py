@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.report._format import interval, rounded
-from bench.report._table import Entry, Table, escape, text
+from bench.report._table import Entry, Table, text
+from bench.report._untrusted import escape
 from bench.report.load import Run, Value
 from bench.store import write_atomic
 

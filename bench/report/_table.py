@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bench.report._format import interval, rounded
+from bench.report._untrusted import escape, one_line, spreadsheet_cell
 from bench.report.load import Value
 
-__all__ = ["Entry", "Table", "escape", "mark", "number", "text"]
+__all__ = ["Entry", "Table", "mark", "number", "text"]
 
 _MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 
 
 class Entry(NamedTuple):
-    """One table entry: what is printed, the number behind it, and a footnote."""
+    """One table entry: what is printed, the number behind it, a footnote, and the page that it leads to."""
 
     text: str
     value: Value | None = None
     note: str | None = None
+    page: str | None = None
 
 
-def text(content: str, note: str | None = None) -> Entry:
-    """An entry of words."""
-    return Entry(content, None, note)
+def text(content: str, note: str | None = None, page: str | None = None) -> Entry:
+    """An entry of words; `page` is the file of a page of ours that it leads to."""
+    return Entry(content, None, note, page)
 
 
 def number(value: Value, unit: str, *, with_interval: bool = True, beside: str = "") -> Entry:
@@ -34,13 +37,6 @@ def number(value: Value, unit: str, *, with_interval: bool = True, beside: str =
         return Entry(f"n/a{beside}", value, value.why)
     bounds = interval(value, unit) if with_interval else ""
     return Entry(f"{rounded(value.value, unit)}{' ' if bounds else ''}{bounds}{beside}", value)
-
-
-def escape(content: str) -> str:
-    """Text that is safe inside a Markdown table: no column ends, line breaks, or accidental markup."""
-    for special in ("\\", "|", "`", "*", "<"):
-        content = content.replace(special, f"\\{special}")
-    return " ".join(content.replace("![", "!\\[").split())
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,9 @@ class Table:
         """Pipe table with its title in bold above, and the footnotes below."""
         lines = [f"**{escape(self.title)}**", "", "| " + " | ".join(map(escape, self.columns)) + " |"]
         lines.append("|" + "|".join(" :-- " if self._is_text(i) else " --: " for i in range(len(self.columns))) + "|")
-        lines += ["| " + " | ".join(map(escape, row)) + " |" for row in self.printed()]
+        for row, printed in zip(self.rows, self.printed(), strict=True):
+            shown = [_linked(escape(said), entry.page) for said, entry in zip(printed, row, strict=True)]
+            lines.append("| " + " | ".join(shown) + " |")
         if self.notes():
             lines += ["", "; ".join(f"{mark(i)} {escape(note)}" for i, note in enumerate(self.notes())) + "."]
         return "\n".join(lines)
@@ -75,18 +73,19 @@ class Table:
         return all(row[column].value is None for row in self.rows)
 
     def csv(self) -> str:
-        """Full precision; a number takes three columns: its value, `lo` and `hi`."""
+        """Full precision; a number takes three columns: its value, `lo` and `hi`. No text is taken for a formula."""
         import pandas as pd
 
         records: list[dict[str, Any]] = []
         for row in self.rows:
             record: dict[str, Any] = {}
             for index, (column, entry) in enumerate(zip(self.columns, row, strict=True)):
+                head = spreadsheet_cell(column)
                 if self._is_text(index):
-                    record[column] = entry.text
+                    record[head] = spreadsheet_cell(entry.text)
                 else:
                     value = entry.value or Value(None)
-                    record |= {column: value.value, f"{column} lo": value.lo, f"{column} hi": value.hi}
+                    record |= {head: value.value, f"{head} lo": value.lo, f"{head} hi": value.hi}
             records.append(record)
         buffer = io.StringIO()
         pd.DataFrame(records).to_csv(buffer, index=False, lineterminator="\n")
@@ -95,10 +94,18 @@ class Table:
     def tex(self) -> str:
         """A booktabs tabular, as printed; footnotes as comments."""
         align = "".join("l" if self._is_text(i) else "r" for i in range(len(self.columns)))
-        lines = [f"% {self.title}", *(f"% {mark(i)} {note}" for i, note in enumerate(self.notes()))]
+        notes = [f"% {mark(i)} {one_line(note)}" for i, note in enumerate(self.notes())]
+        lines = [f"% {one_line(self.title)}", *notes]
         lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _tex_row(self.columns), r"\midrule"]
         lines += [_tex_row(row) for row in self.printed()]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _linked(escaped: str, page: str | None) -> str:
+    if not page:
+        return escaped
+    balanced = re.sub(r"(?<!\\)[\[\]]", lambda found: f"\\{found[0]}", escaped)
+    return f"[{balanced}]({page})"
 
 
 def mark(index: int) -> str:
@@ -116,6 +123,7 @@ _TEX = {
 
 def _tex(content: str) -> str:
     """LaTeX source that prints the text; Δ_T and Δ_A as symbols."""
+    content = one_line(content)
     for letter in "TA":
         content = content.replace(f"Δ_{letter}", f"\0{letter}")
     escaped = "".join(_TEX.get(c, c) for c in content)

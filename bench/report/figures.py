@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.report._format import PLACEBOS, family_label
 from bench.report._groups import Group, Slice
+from bench.report._untrusted import for_figure
 from bench.report.load import Value
 from bench.store import write_atomic
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["RC", "REMOVAL", "FrontierText", "category_figure", "frontier_figure", "math_label", "save_figure"]
+__all__ = ["RC", "REMOVAL", "FrontierText", "category_figure", "frontier_figure", "save_figure"]
 
 
 class FrontierText(NamedTuple):
@@ -88,11 +89,6 @@ def _style(label: str, index: int) -> _Style:
         or _EDITING.get(label)
         or _Style("#444444", _OTHERS[index % len(_OTHERS)], (0, (4, 1 + index)))
     )
-
-
-def math_label(label: str) -> str:
-    """A method's name with its symbols set as such."""
-    return label.replace("Δ_T", "$\\Delta_T$").replace("Δ_A", "$\\Delta_A$")
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
@@ -204,7 +200,7 @@ def _draw_family(axes: Axes, group: Group, family: Mapping[str, Any], index: int
         removal, kept = [start["removal"], *removal], [start["kept"], *kept]
     axes.plot(
         removal, kept, color=style.color, ls=style.line if len(points) > 1 else "none", marker=style.marker, ms=5.5,
-        mfc=style.color if style.filled else "white", mec=style.color, lw=1.4, label=math_label(label), zorder=3,
+        mfc=style.color if style.filled else "white", mec=style.color, lw=1.4, label=for_figure(label), zorder=3,
         markevery=slice(1, None) if len(points) > 1 else None,
     )  # fmt: skip
     _name_primary(axes, group, family, points)
@@ -254,14 +250,14 @@ def category_figure(parts: Sequence[Slice], marks: Mapping[str, str]) -> Figure 
             own = [part for part in parts if part.part == category]
             top, bottom = grid[0][column], grid[1][column]
             remark = marks.get(category, "")
-            top.set_title(category, fontweight="bold", fontsize=10, pad=16)
+            top.set_title(for_figure(category), fontweight="bold", fontsize=10, pad=16)
             top.text(0.5, 1.02, remark, transform=top.transAxes, ha="center", fontsize=7.5, style="italic")
             _dots(top, own, "CLAP(gen+)", -0.13, "o", "black")
             _dots(top, own, "CLAP(gen-)", 0.13, "s", "white")
             _bars(bottom, own)
             top.axhline(0, color="#888888", lw=0.8)
             bottom.set_xticks(
-                range(len(own)), [math_label(part.label) for part in own], rotation=55, ha="right", fontsize=8
+                range(len(own)), [for_figure(part.label) for part in own], rotation=55, ha="right", fontsize=8
             )
         # After all columns are drawn: a limit set earlier would fix the shared axis to the first column's bars.
         grid[1][0].set_ylim(bottom=0)

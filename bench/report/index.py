@@ -14,7 +14,8 @@ from bench.report._format import retriever_label, slug
 from bench.report._kept import keep_runs
 from bench.report._page import Page
 from bench.report._seeds import seeds_blocks
-from bench.report._table import Table, escape, text
+from bench.report._table import Table, text
+from bench.report._untrusted import escape
 from bench.report.load import Run, agreement, find_runs
 from bench.report.pages import write_page
 from bench.store import ensure_writable, write_atomic
@@ -159,8 +160,8 @@ def _suites_table(chosen: Sequence[Chosen]) -> Table:
         title = str(run.summary.get("title") or run.suite)
         # A run on another main retriever stands below its suite.
         shown = title if one.page == slug(run.suite) else f"{title}, on {retriever_label(run.main)}"
-        link = f"[{shown.replace('[', '(').replace(']', ')')}]({one.page}.md)"
-        rows.append((text(link), text(str(run.summary["profile"])), text(run.preset), text(tally(run))))
+        link = text(shown, page=f"{one.page}.md")
+        rows.append((link, text(str(run.summary["profile"])), text(run.preset), text(tally(run))))
     return Table("suites", "Suites", ("suite", "profile", "preset", "claims"), tuple(rows))
 
 

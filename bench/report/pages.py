@@ -12,7 +12,7 @@ from bench.report._page_editing import inversion_page, track_edits_page, traject
 from bench.report._page_negation import negation_page
 from bench.report._page_retrieval import general_page, pairs_page, quality_page, recall_page, retrieval_page
 from bench.report._page_shift import ablation_page, alignment_page, datasets_page, shift_page
-from bench.report._table import escape
+from bench.report._untrusted import escape
 from bench.report.load import Run
 from bench.report.notes import load_notes
 

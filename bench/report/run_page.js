@@ -109,6 +109,16 @@
     const all = (state) => boxes.filter((box) => !box.hidden).forEach((box) => (box.open = state));
     open.addEventListener("click", () => all(true));
     close.addEventListener("click", () => all(false));
+    // On paper nothing can be opened.
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      opened = boxes.filter((box) => !box.open && !box.hidden);
+      opened.forEach((box) => {
+        box.open = true;
+        fill(box);
+      });
+    });
+    addEventListener("afterprint", () => opened.forEach((box) => (box.open = false)));
     update();
   };
 

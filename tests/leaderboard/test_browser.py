@@ -92,7 +92,8 @@ def test_filters_hide_rows_sets_and_plots(shown: Any) -> None:
     Select(shown.find_element("id", "filter-space")).select_by_visible_text("mini-clap")
     assert (count(), _names(shown, "sd (1 of 2)")) == ("1 of 9 rows", ["clap"])
     shown.find_element("id", "filter-best").click()
-    assert count() == "0 of 9 rows"
+    assert count() == "0 of 9 rows: none fits all of these choices"
+    assert not shown.find_element("id", "board").is_displayed()
     shown.find_element("id", "clear").click()
     assert count() == "9 of 9 rows"
     assert len(plots()) == 3
@@ -125,6 +126,44 @@ def test_a_row_leads_to_the_page_of_its_run(shown: Any) -> None:
     link.click()
     assert shown.find_element("css selector", "h1").text == "the run"
     assert shown.title == "the run"
+
+
+def test_without_the_script_a_head_does_not_look_like_a_button(shown: Any) -> None:
+    arrow = "return getComputedStyle(document.querySelector('thead button'), '::after').content"
+    assert shown.execute_script(arrow) == '"↕"'
+    shown.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        shown.refresh()
+        assert shown.execute_script(arrow) == "none"
+        assert not shown.find_element("id", "filters").is_displayed()
+        assert _names(shown, "pc")
+    finally:
+        shown.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+@pytest.mark.parametrize("width", sorted(SIZES))
+def test_heads_stay_in_view(shown: Any, width: int) -> None:
+    resize(shown, width)
+    shown.refresh()
+    box = shown.find_element("css selector", ".scroll")
+    shown.execute_script("arguments[0].style.maxHeight = '200px'; arguments[0].scrollTop = 150", box)
+    above = "const [h, b] = arguments; return h.getBoundingClientRect().top - b.getBoundingClientRect().top"
+    assert shown.execute_script(above, _head(shown, "R@1"), box) == pytest.approx(1, abs=2)
+
+
+def test_a_print_holds_every_column(shown: Any) -> None:
+    """Chromium shrinks a page to its paper only so far; what is wider then is cut off."""
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        # A4 landscape less margins is 1047 CSS pixels; Chromium shrinks at most to two thirds.
+        shown.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 1047, "height": 720, "deviceScaleFactor": 1, "mobile": False},
+        )
+        wide = shown.execute_script("return document.getElementById('board').getBoundingClientRect().width")
+        assert wide <= 1047
+    finally:
+        shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_a_narrow_page_scrolls_its_table_and_not_itself(shown: Any) -> None:

@@ -192,3 +192,18 @@ def test_a_missing_file_or_a_query_named_twice_is_refused(
     file.unlink()
     with pytest.raises(UserError, match="is missing"):
         _pools(tmp_path)
+
+
+def test_a_metric_that_was_not_kept_per_query_is_refused(
+    tmp_path: Path, make_cell: MakeCell, make_run: MakeRun
+) -> None:
+    folder = make_run(tmp_path, [make_cell("clap", 0.3), make_cell("gdr-clap", 0.6)])
+    for file in (folder / "per_query").iterdir():
+        pd.read_parquet(file).drop(columns=["MRR", "R@1"]).to_parquet(file)
+    assert _pools(tmp_path)[0].ranked == 2
+    with pytest.raises(UserError, match=r"no values of MRR per query.*rank by what it has: R@10, R@5$"):
+        _pools(tmp_path, "MRR")
+    for file in (folder / "per_query").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match=r"parquet: is missing; .*name the whole folder"):
+        _pools(tmp_path)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -286,6 +288,43 @@ def test_the_plot_is_one_element_in_the_page_s_colour(costs: tuple[float, ...]) 
     assert all(found.startswith("p7-") for found in re.findall(r'\bid="([^"]+)"', svg))
     assert svg == pareto_svg(points, "cost", "R@10, %", "p7")
     assert svg != pareto_svg([*points[:-1], Point(5, costs[-1], Value(70.0))], "cost", "R@10, %", "p7")
+
+
+CROWDED = [(1.44, 1.47, 1.52, 1.53, 80.0), (0, 0, 0, 40, 40, 41), tuple(1.0 + 0.3 * i for i in range(24))]
+
+
+@pytest.mark.parametrize("costs", CROWDED)
+def test_no_number_of_a_plot_stands_on_another_or_on_a_marker(costs: tuple[float, ...]) -> None:
+    values = [20.0 + 0.7 * (i % 5) for i in range(len(costs))]
+    points = [Point(i + 10, c, Value(v, v - 2, v + 2)) for i, (c, v) in enumerate(zip(costs, values, strict=True))]
+    svg = pareto_svg(points, "cost", "R@10, %", "p")
+    width, height = map(float, re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0])
+    number = r'text-anchor: middle[^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>(\d\d)</text>'
+    # Figures of the axes stand below or left of it; a baseline lies a third of a digit's height below the middle.
+    below = max(float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)"', svg))
+    placed = {int(n): (float(x), float(y) - 2.3) for x, y, n in re.findall(number, svg) if float(y) < below}
+    assert set(placed) == {point.number for point in points}
+    assert all(0 <= x <= width and 0 <= y <= height for x, y in placed.values()), "all on the paper"
+    markers = [
+        (float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*stroke-width: 1.1', svg)
+    ]
+    assert len(markers) == len(points)
+    for (x, y), (u, v) in combinations(placed.values(), 2):
+        assert abs(x - u) >= 12 or abs(y - v) >= 9.5
+    for (x, y), (u, v) in product(placed.values(), markers):
+        assert abs(x - u) >= 10 or abs(y - v) >= 9
+    if min(costs) > 0:  # where they are drawn is what they cost
+        along = sorted(x for x, _ in markers)
+        scale = [(math.log(c) - math.log(min(costs))) / (math.log(max(costs)) - math.log(min(costs))) for c in costs]
+        assert [(x - along[0]) / (along[-1] - along[0]) for x in along] == pytest.approx(sorted(scale), abs=1e-3)
+
+
+def test_a_row_of_unknown_cost_is_named_beside_the_plot(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun) -> None:
+    cells = [make_cell("clap", 0.3, nfe=0), make_cell("gdr-clap", 0.5, nfe=20), make_cell("mine", 0.4, nfe=None)]
+    make_run(tmp_path / "results", cells)
+    text = build_leaderboard(tmp_path / "results", tmp_path / "out").read_text()
+    (said,) = re.findall(r"<p>Not in the plot: (.*?)</p>", text)
+    assert said == "<bdi>mine</bdi> (what its query costs is not known)."
 
 
 def test_cost_is_latency_only_where_all_were_timed_on_one_machine(

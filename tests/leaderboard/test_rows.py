@@ -13,7 +13,8 @@ import pytest
 
 from bench import registry
 from bench.errors import UserError
-from bench.leaderboard.rows import PARADIGMS, Collected, clean, collect
+from bench.leaderboard.rows import PARADIGMS, Collected, collect
+from bench.report._untrusted import clean
 from bench.report.load import Run, find_runs
 
 MakeCell = Callable[..., dict[str, Any]]
@@ -62,10 +63,28 @@ def test_cells_that_are_no_row_are_counted(tmp_path: Path, make_cell: MakeCell, 
 def test_a_run_without_its_suite_is_judged_by_its_cells(results: Path) -> None:
     for run in find_runs(results):
         (run / "suite.resolved.yaml").unlink()
-    rows = _collected(results).rows
+    (edits,) = (results / "negative_prompting").iterdir()
     # What an edit suite measured on unmodified queries cannot be told from retrieval without its file.
-    assert {row.suite for row in rows} == {"retrieval", "query-quality", "negative-prompting"}
-    assert {row.paradigm for row in rows} == {"other"}
+    assert {row.suite for row in _collected(edits).rows} == {"negative-prompting"}
+    assert {row.paradigm for row in _collected(results).rows} == {"other"}
+
+
+@pytest.mark.parametrize("started", [None, "2026-01-01T00:00:00Z"])
+def test_of_equal_runs_the_first_by_name_stands_there_in_any_order(
+    tmp_path: Path, make_cell: MakeCell, make_run: MakeRun, started: str | None
+) -> None:
+    names = ("b" * 12, "a" * 12, "c" * 12)
+    folders = [make_run(tmp_path, [make_cell("clap", 0.5)], run_id=name, started=started) for name in names]
+    for order in (folders, folders[::-1], folders[1:] + folders[:1]):
+        (row,) = collect(map(Run, order)).rows
+        assert row.run.folder.name == "a" * 12
+    # Folders of one name in two places: by what is in them.
+    twins = [
+        make_run(tmp_path / place, [make_cell("clap", skill)], started=started)
+        for place, skill in (("x", 0.2), ("y", 0.7))
+    ]
+    values = {collect(map(Run, order)).rows[0].values["R@10"].value for order in (twins, twins[::-1])}
+    assert len(values) == 1
 
 
 @pytest.mark.parametrize("full_first", [True, False])

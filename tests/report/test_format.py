@@ -159,4 +159,4 @@ def test_ten_footnotes_have_ten_marks() -> None:
 
 
 def test_escape_takes_the_markup_out() -> None:
-    assert escape("a|b\n`c` *d* <e> ![f](g)") == "a\\|b \\`c\\` \\*d\\* \\<e> !\\[f](g)"
+    assert escape("a|b\n`c` *d* <e> ![f](g)") == "a\\|b \\`c\\` \\*d\\* \\<e> !\\[f\\](g)"

@@ -199,6 +199,8 @@ def test_the_leaderboard_is_built_again_from_what_is_kept(tmp_path: Path, suite_
     boards = {}
     for name, source in (("first", results), ("again", out / "data")):
         build_leaderboard(source, out / name)
+        build_leaderboard(source, out / f"{name}-mrr", by="MRR")
+        assert pd.read_csv(out / f"{name}-mrr" / "leaderboard.csv")["rank_low"].notna().all()
         boards[name] = pd.read_csv(out / name / "leaderboard.csv")
     shown = boards["again"].drop(columns="run")
     pd.testing.assert_frame_equal(shown, boards["first"].drop(columns="run"))
@@ -224,7 +226,7 @@ def test_of_the_values_per_query_only_those_in_use_are_kept(tmp_path: Path, suit
     # The full run takes the place of the quick one on the board.
     assert set(kept) == {"retr000-1", "retr001-1"}
     for schema in kept.values():
-        assert set(schema.names) == {"query_id", "cluster_id", "R@10"}
+        assert set(schema.names) == {"query_id", "cluster_id", "R@10", "MRR"}, "what a board can rank by"
         assert schema.metadata[b"schema_version"] == b"1"
 
 

@@ -77,16 +77,29 @@ def test_buttons_open_and_close_every_prompt(shown: Any) -> None:
 
 
 def test_a_track_is_played(shown: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.support.ui import WebDriverWait
 
     player = shown.find_element("css selector", "details.prompt[open] audio")
     assert player.is_displayed()
     shown.execute_script("arguments[0].scrollIntoView({block: 'center'})", player)
-    player.click()  # a gesture of the user, without which a browser plays nothing
-    shown.execute_script("return arguments[0].play()", player)
+    box = player.rect
+    # The button of the player lies at its left; without a gesture of the user a browser plays nothing.
+    ActionChains(shown).move_to_element_with_offset(player, 24 - box["width"] / 2, 0).click().perform()
     heard = "return arguments[0].currentTime > 0.2 && arguments[0].error === null"
     WebDriverWait(shown, 20).until(lambda driver: driver.execute_script(heard, player))
     assert shown.execute_script("return arguments[0].duration", player) == pytest.approx(3, abs=0.1)
+
+
+def test_a_print_shows_every_prompt_open_and_closes_them_again(shown: Any) -> None:
+    prompts = shown.find_elements("css selector", "details.prompt")
+    opened = [bool(prompt.get_attribute("open")) for prompt in prompts]
+    assert not all(opened)
+    shown.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert all(prompt.get_attribute("open") for prompt in prompts)
+    assert all(prompt.find_elements("css selector", "ol.found") for prompt in prompts)
+    shown.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert [bool(prompt.get_attribute("open")) for prompt in prompts] == opened
 
 
 def test_a_narrow_page_does_not_scroll_sideways(shown: Any) -> None:

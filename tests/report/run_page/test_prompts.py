@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.report import _run_page
-from bench.report._run_page_data import comparisons
+from bench.report._run_page_data import _Marks, comparisons, says
 from bench.report.build import build_report
 from bench.report.load import Run
 
@@ -217,6 +217,30 @@ def test_a_dataset_that_is_not_here_leaves_the_report_whole(toy: Any, make_run: 
     page = toy.page(folder)
     assert "the dataset cannot be loaded here (unknown dataset 'toyland'" in page.text
     assert page.all("table")
+
+
+def test_queries_that_the_suite_does_not_know_are_told(toy: Any, make_run: Callable[..., Path], tmp_path: Path) -> None:
+    other = {"negatives": [{**toy.NO_ROCK["negatives"][0], "id": "no-jazz"}]}
+    page = build_report(make_run(prompts=other), out=tmp_path / "out", form="html").read_text()
+    assert "Not shown: the run&#x27;s queries name the negative &#x27;no-rock&#x27;, which there is not" in page
+
+
+def test_attributes_that_a_track_has_not_are_said_in_words() -> None:
+    truth = pd.DataFrame({
+        "track_id": ["a", "b"], "genre": "rock", "drums": ["none", "brushes"], "bass": ["synth bass", None],
+    })  # fmt: skip
+    assert says(truth, ["a", "b", "c"]) == {
+        "a": "rock · bass synth bass · no drums", "b": "rock · drums brushes", "c": "truth not known",
+    }  # fmt: skip
+    marks = _Marks(truth, {"a", "b"})
+    said = {
+        "drums": {"attribute": "drums", "not_in": ["none"]}, "no drums": {"attribute": "drums", "in": ["none"]},
+        "brushes or no drums": {"attribute": "drums", "in": ["brushes", "none"]},
+        "no brushes or electronic": {"attribute": "drums", "not_in": ["brushes", "electronic"]},
+    }  # fmt: skip
+    assert [marks("negated", [where], good=False).value for where in said.values()] == list(said)
+    assert marks("negated", [said["drums"]], good=False).tracks == {"b"}
+    assert marks("negated", [said["no drums"]], good=False).tracks == {"a"}
 
 
 def test_a_run_without_its_lists_is_reported_without_prompts(toy: Any, make_run: Callable[..., Path]) -> None:

@@ -299,6 +299,7 @@ class ProfileSpace(Strict):
 class ProfileFile(Strict):
     """What the suites' role names stand for."""
 
+    schema_version: Literal[1] = 1
     name: Name
     datasets: dict[str, DatasetSpec]
     spaces: dict[str, ProfileSpace]

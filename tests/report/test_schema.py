@@ -158,6 +158,9 @@ def test_an_old_run_is_read_and_reported(folder: Path, tmp_path: Path) -> None:
     assert text.startswith(f"# {summary['title']}\n")
     for claim in summary["claims"]:
         assert claim["id"] in text
+    if not (summary["families"] or Run(run).prompts):
+        assert "Retrieval on SD" in text
+        return
     (modified,) = Run(run).cells(modifier="negative-prompting", strength=2)
     assert f"{modified['metrics']['negated_share@10']['value']:.2f} [" in text
     # The tracks are shown while the dataset is the one that was measured; later the page says that it is not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,22 @@ def workplace() -> Iterator[Path]:
 
 
 def left_by(folder: Path) -> dict[str, bytes]:
-    """Content of every file of the run below a folder's `out`, but those that tell of the process.
+    """Content of every file of the run below a folder's `out`, but what tells of the process.
 
     Nor temporary files of a process that was killed: they are removed when they are old.
     """
     files = (file for file in (folder / "out").rglob("*") if file.is_file() and file.suffix != ".tmp")
-    return {str(f.relative_to(folder / "out")): f.read_bytes() for f in files if f.name not in OF_THE_RUN}
+    return {str(f.relative_to(folder / "out")): _content(f) for f in files if f.name not in OF_THE_RUN}
+
+
+def _content(file: Path) -> bytes:
+    """A file, and of a cell's all but how it was made."""
+    content = file.read_bytes()
+    if file.parent.name != "cells":
+        return content
+    with suppress(ValueError):  # damaged: as it is
+        content = json.dumps({name: value for name, value in json.loads(content).items() if name != "made"}).encode()
+    return content
 
 
 def reference(nursery: Nursery) -> Reference:

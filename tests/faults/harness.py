@@ -157,7 +157,7 @@ def resumed(nursery: Nursery, folder: Path, known: Reference, fault: str) -> Cou
     _judge(again, counts, {0}, f"resumed after {fault}")
     counts.resumed += again.code == 0
     after = finished_cells(folder)
-    counts.losses += sum(after.get(name) != inode for name, inode in finished.items())
+    counts.losses += _lost(finished, after)
     counts.differences += left_by(folder) != known.files
     run = next((folder / "out" / "faults").iterdir())
     found = Cache(folder / "cache").verify() + damaged_files(run)
@@ -173,6 +173,11 @@ def finished_cells(folder: Path) -> dict[str, int]:
     entries = {e.path for e in cache.entries() if e.path.parts[-3] == "cells" and not e.path.name.startswith(".")}
     whole = {p for p in entries if p.with_suffix(".json") in entries and p.with_suffix(".parquet") in entries}
     return {p.name: p.stat().st_ino for p in whole if str(p.relative_to(cache.root)) not in damaged}
+
+
+def _lost(finished: dict[str, int], after: dict[str, int]) -> int:
+    """Files of finished cells that are gone, or were made again."""
+    return sum(after.get(name) != inode for name, inode in finished.items())
 
 
 def finished_cells_of(known: Reference) -> set[str]:
@@ -210,10 +215,14 @@ def gdr_kills(folder: Path, kills: int, seed: int = 0, tick: Callable[[], None] 
     _judge(expected, total, {0}, "undisturbed")
     for number, instant in enumerate(np.random.default_rng(seed).uniform(0, length, kills)):
         own, fault = folder / f"kill{number}", f"GDR killed after {instant:.2f} of {length:.2f} s"
-        first, again = _gdr_run(suite, own, float(instant)), _gdr_run(suite, own, None)
+        first, finished = _gdr_run(suite, own, float(instant)), finished_cells(own)
+        again, after = _gdr_run(suite, own, None), finished_cells(own)
         counts = Counts(disturbed=1, killed=first.code == KILLED, resumed=again.code == 0)
         _judge(first, counts, {KILLED, 0}, fault)
         _judge(again, counts, {0}, f"resumed after {fault}")
+        counts.losses += _lost(finished, after)
+        if counts.losses:
+            counts.problems.append(f"{fault}: {counts.losses} files of finished cells were made again")
         if left_by(own) != left_by(folder / "undisturbed"):
             counts.differences += 1
             counts.problems.append(f"{fault}: the second run left other files")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench import bundle
-from bench.errors import UserError
+from bench.errors import BundleError, UserError
 from bench.protocols import Dataset
 
 if TYPE_CHECKING:
@@ -32,12 +32,20 @@ def caption_frame(tracks: Sequence[Track], style: str | None = None) -> pd.DataF
     return pd.DataFrame(rows, columns=["caption_id", "track_id", "text", "stated"])
 
 
-def check_tracks(name: str, tracks: int, size: int) -> None:
-    """Raises:
-    UserError: fewer than two tracks, among which nothing is searched, or more than the split has.
+def check_tracks(name: str, tracks: int, size: int | None) -> None:
+    """Check how many tracks of a dataset are asked for.
+
+    Args:
+        name: of the dataset.
+        tracks: asked for.
+        size: of the split; None where it is not known here.
+
+    Raises:
+        UserError: fewer than two tracks, among which nothing is searched, or more than the split has.
     """
-    if not 2 <= tracks <= size:
-        raise UserError(f"dataset {name}: tracks must be 2 to {size}, got {tracks}")
+    if tracks < 2 or (size is not None and tracks > size):
+        bound = "2 or more" if size is None else f"2 to {size}"
+        raise UserError(f"dataset {name}: tracks must be {bound}, got {tracks}")
 
 
 def _check_style(name: str, style: str) -> None:
@@ -73,10 +81,17 @@ class GMCaps:
         """
         if style is not None:
             _check_style(self.name, style)
-        if tracks is not None and bundle.has(self.files()[0]):
-            import pyarrow.parquet as pq
+        if tracks is not None:
+            check_tracks(self.name, tracks, self._size())
 
-            check_tracks(self.name, tracks, pq.read_metadata(bundle.path(self.files()[0])).num_rows)
+    def _size(self) -> int | None:
+        """Tracks of the split, from the footer of its table; None where the bundle has none that can be read."""
+        import pyarrow.parquet as pq
+
+        try:
+            return int(pq.read_metadata(bundle.path(self.files()[0])).num_rows)
+        except (OSError, ValueError, BundleError):  # told where the bundle is checked
+            return None
 
     def load(self, style: str | None = None, tracks: int | None = None) -> Dataset:
         """Tracks, captions and truth.

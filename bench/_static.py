@@ -115,16 +115,18 @@ def _docstring_after(following: list[ast.stmt]) -> str:
     return ""
 
 
-def parameters(node: ast.ClassDef, method: str, tree: ast.Module) -> frozenset[str] | None:
-    """Named parameters of a class's method, also if a base class of the same module defines it.
+def parameters(node: ast.ClassDef, method: str, tree: ast.Module) -> dict[str, str] | None:
+    """Named parameters of a class's method, also if a base class of the same module defines it, and their annotations.
+
+    An annotation is as it stands in the source, empty where there is none.
 
     Returns:
-        The names without `self`; None if the method may come from a module that was not read.
+        Without `self`; None if the method may come from a module that was not read.
     """
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == method:
             arguments = [*item.args.posonlyargs, *item.args.args, *item.args.kwonlyargs]
-            return frozenset(argument.arg for argument in arguments[1:])
+            return {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in arguments[1:]}
     local = {other.name: other for other in tree.body if isinstance(other, ast.ClassDef)}
     for base in node.bases:
         if not (isinstance(base, ast.Name) and base.id in local):
@@ -132,4 +134,4 @@ def parameters(node: ast.ClassDef, method: str, tree: ast.Module) -> frozenset[s
         found = parameters(local[base.id], method, tree)
         if found is not None:
             return found
-    return frozenset() if not node.bases else None
+    return {} if not node.bases else None

@@ -112,6 +112,15 @@ class PartSpec(Strict):
             {"options": {k: data[k] for k in taken}} if taken else {}
         )
 
+    @model_validator(mode="after")
+    def _check_options(self) -> PartSpec:
+        """By the part's source; a role's part is not known yet (see `Resolver`)."""
+        if self.options and self.name in self.registry:
+            problems = self.registry.option_problems(self.name, self.options)
+            if problems:
+                raise ValueError("; ".join(f"{key}: {problem}" for key, problem in problems.items()))
+        return self
+
 
 class DatasetSpec(PartSpec):
     """A dataset by role (see the profile) or registry name, with options such as `style`."""

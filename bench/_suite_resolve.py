@@ -21,7 +21,7 @@ from bench._suite_file import (
     SuiteFile,
 )
 from bench._validation import Problems, Strict
-from bench.errors import UserError
+from bench.errors import BundleError, UserError
 
 __all__ = ["Claim", "DatasetRef", "ModifierRow", "Resolver", "RetrieverRef"]
 
@@ -107,9 +107,27 @@ class Resolver:
             if name not in registry.datasets:
                 self._unknown(("datasets", place), registry.datasets, name, self.profile.datasets)
                 continue
-            found.append(DatasetRef(spec.id or spec.name, name, {**(_options(role)), **spec.options}))
+            options = {**_options(role), **spec.options}
+            self._check_dataset(place, name, options)
+            found.append(DatasetRef(spec.id or spec.name, name, options))
         self._duplicates("datasets", [ref.id for ref in found])
         return tuple(found)
+
+    def _check_dataset(self, place: int, name: str, options: Mapping[str, Any]) -> None:
+        """Types of the options, then what the dataset itself says of them, if it can without its data."""
+        problems = registry.datasets.option_problems(name, options)
+        for key, problem in problems.items():
+            self.problems.add(("datasets", place, key), problem)
+        if not options or problems:
+            return
+        try:
+            source = registry.datasets.get(name)()
+            if hasattr(source, "check"):
+                source.check(**options)
+        except BundleError:
+            pass  # of the installation, not of the suite: told where the bundle is checked
+        except UserError as error:
+            self.problems.add(("datasets", place), str(error))
 
     def spaces(self) -> dict[str, str]:
         """Role -> encoder of every space that the suite names."""

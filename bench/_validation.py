@@ -70,13 +70,21 @@ def parse_document(document: Document, model: type[M]) -> M:
         return model.model_validate(document.data)
     except ValidationError as failure:
         problems = Problems(document)
-        errors = failure.errors(include_url=False)
+        errors = [error for error in failure.errors(include_url=False) if not _follows(error)]
         for error in errors[:MAX_PROBLEMS]:
             problems.add(tuple(error["loc"]), _explain(error, document, model))
         if len(errors) > MAX_PROBLEMS:
             problems.messages.append(f"and {len(errors) - MAX_PROBLEMS} more; correct these first")
         problems.raise_if_any()
         raise
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Whether it only follows from another error: a list whose items are wrong counts as short of them."""
+    given = error["input"]
+    return (
+        error["type"] == "too_short" and isinstance(given, (list, tuple)) and len(given) >= error["ctx"]["min_length"]
+    )
 
 
 def _explain(error: ErrorDetails, document: Document, root: type[BaseModel]) -> str:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CellStore", "to_parquet"]
 
-#: Of a cell's file, not of the cell.
-_OF_THE_FILE = ("schema_version", "checksum")
+#: Of a cell's file, not of the cell: how it was made differs from place to place, the cell does not.
+_OF_THE_FILE = ("schema_version", "checksum", "made")
 
 
 class CellStore:
@@ -34,11 +34,14 @@ class CellStore:
 
     Attributes:
         damaged: files of the folder that did not match their checksum, as paths below it; they were not used.
+        made: cell key -> how it was made (`bench.provenance.Origin`), of the cells that were read or kept; None where
+            that was not kept with it.
     """
 
     def __init__(self, folder: Path, cache: Cache, schema_version: int) -> None:
         self.folder, self.cache, self.schema_version = folder, cache, schema_version
         self.damaged: list[str] = []
+        self.made: dict[str, Any] = {}
 
     def of_run(self, key: str) -> tuple[dict[str, Any], pd.DataFrame] | None:
         """A cell from the run's folder: its entry and its values per query."""
@@ -51,6 +54,7 @@ class CellStore:
         if found is None or json.loads(entry).get("checksum") != _checksum(found[0], frame):
             self.damaged += [f"cells/{key}"]
             return None
+        self.made[key] = json.loads(entry).get("made")
         return found
 
     def of_cache(self, key: str, names: Mapping[str, Any]) -> tuple[dict[str, Any], pd.DataFrame] | None:
@@ -62,19 +66,27 @@ class CellStore:
         """
         entry, frame = self.cache.read("cells", key, ".json"), self.cache.read("cells", key, ".parquet")
         found = None if entry is None or frame is None else _parsed(entry, frame)
-        if found is None or frame is None:
+        if found is None or frame is None or entry is None:
             return None
+        self.made[key] = json.loads(entry).get("made")
         return self._into_run(key, found, frame, names)
 
     def keep(
-        self, key: str, entry: Mapping[str, Any], frame: pd.DataFrame, names: Mapping[str, Any]
+        self,
+        key: str,
+        entry: Mapping[str, Any],
+        frame: pd.DataFrame,
+        names: Mapping[str, Any],
+        made: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], pd.DataFrame]:
         """Put a computed cell into the cache and the run's folder; the cell as it would be read from them."""
-        line, table = (json.dumps(entry, sort_keys=True, allow_nan=False) + "\n").encode(), to_parquet(frame)
+        described = {**entry, "made": made} if made else entry
+        line, table = (json.dumps(described, sort_keys=True, allow_nan=False) + "\n").encode(), to_parquet(frame)
         self.cache.write("cells", key, ".parquet", table)
         self.cache.write("cells", key, ".json", line)
         found = _parsed(line, table)
         assert found is not None
+        self.made[key] = made
         return self._into_run(key, found, table, names)
 
     def _into_run(
@@ -83,6 +95,8 @@ class CellStore:
         entry, frame = {**cell[0], **names}, cell[1]
         entry_file, frame_file = self._files(key)
         described = {**entry, "schema_version": self.schema_version, "checksum": _checksum(entry, table)}
+        if self.made.get(key):
+            described["made"] = self.made[key]
         write_atomic(frame_file, table)
         write_atomic(entry_file, json.dumps(described, sort_keys=True, allow_nan=False), "\n")
         return entry, frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = [
 ]  # fmt: skip
 
 JACKKNIFE_GROUPS = 20
+FEW = 20
+"""Queries, or tracks searched, below which a metric of the whole set may have no value or no interval."""
 HIT = 100.0
 
 
@@ -117,6 +120,8 @@ def _query_metric(
 def _set_metric(measured: Measured, metric: Metric, key: str, clusters: np.ndarray) -> dict[str, Any]:
     match, statistic = _match(metric, key), metric.statistic
     assert statistic is not None
+    if min(measured.n, measured.n_gallery) < FEW:
+        return _set_metric_of_few(measured, metric, match, clusters)
     if metric.estimate is not None:
         value, low, high = metric.estimate(measured, match, clusters)
         return _entry(value, stats.Interval(low, high), measured.n, metric.range)
@@ -125,6 +130,35 @@ def _set_metric(measured: Measured, metric: Metric, key: str, clusters: np.ndarr
         lambda subset: statistic(measured, match, subset), rows, clusters=clusters, groups=JACKKNIFE_GROUPS
     )
     return _entry(estimate.value, stats.interval(estimate), measured.n, metric.range)
+
+
+def _set_metric_of_few(
+    measured: Measured, metric: Metric, match: re.Match[str], clusters: np.ndarray
+) -> dict[str, Any]:
+    """A metric of a set of few: some have no value then (a covariance of one query), others no interval.
+
+    A metric says so by a ValueError, and its words are the reason. In a larger set that would be a bug.
+    """
+    statistic = metric.statistic
+    assert statistic is not None
+    rows = np.arange(measured.n)
+    low = high = np.nan
+    try:
+        if metric.estimate is not None:
+            value, low, high = metric.estimate(measured, match, clusters)
+        else:
+            value = statistic(measured, match, rows)
+    except ValueError as reason:
+        why = f"too few: {measured.n} queries, {measured.n_gallery} tracks ({reason})"
+        return {"value": None, "ci": None, "n": measured.n, "why_null": why}
+    if metric.estimate is None:
+        with suppress(ValueError):  # leaving some out leaves too few
+            estimate = stats.jackknife_estimate(
+                lambda subset: statistic(measured, match, subset), rows, clusters=clusters, groups=JACKKNIFE_GROUPS
+            )
+            interval = stats.interval(estimate)
+            low, high = float(interval.lo), float(interval.hi)
+    return _entry(value, stats.Interval(low, high), measured.n, metric.range)
 
 
 def _entry(

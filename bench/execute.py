@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,7 +21,7 @@ from bench.errors import BundleError, NotApplicable
 from bench.evaluate import evaluate, not_applicable, not_applicable_frame, per_query_frame
 from bench.metrics.measured import Measured, Metric
 from bench.plan import Cell, Plan, group_cells, nfe
-from bench.provenance import Phases, provenance
+from bench.provenance import Origin, Phases, provenance
 from bench.run_log import RunLog
 from bench.settings import limited_threads
 from bench.store import Cache, content_key, ensure_writable, locked, remove_leftovers, write_atomic
@@ -83,11 +84,14 @@ class _Group:
 
     @cached_property
     def task(self) -> Task:
-        return self.run.tasks.build(self.cells[0])
+        with self.run.phases.phase("dataset"):
+            return self.run.tasks.build(self.cells[0])
 
     def measure(self, cell: Cell) -> Measured:
         modifier = None if cell.modifier == "none" else self.run.modifier(cell)
-        return self.task.measure(modifier, cell.strength, cell.guidance, cell.with_spread)
+        task = self.task
+        with self.run.phases.phase("rank"):  # what lies inside, such as queries, has phases of its own
+            return task.measure(modifier, cell.strength, cell.guidance, cell.with_spread)
 
 
 class _Run:
@@ -99,7 +103,7 @@ class _Run:
         self.cache = Cache(options.cache_dir, options.fresh)
         self.store = CellStore(self.folder, self.cache, SUMMARY_VERSION)
         self.metrics: dict[str, Metric] = {key: self.plan.find_metric(key) for key in suite.metrics}
-        self.phases = Phases()
+        self.phases, self.origin = Phases(), Origin(options.threads, options.device)
         self.progress = _Progress(len(self.plan.cells), tick)
 
     @cached_property
@@ -111,7 +115,7 @@ class _Run:
         """Built when a cell must be computed: a run from the cache needs none of it."""
         from bench.tasks.build import TaskBuilder
 
-        return TaskBuilder(self.suite, self.plan, self.cache, self.progress.busy)
+        return TaskBuilder(self.suite, self.plan, self.cache, self.progress.busy, self.phases.phase)
 
     @cached_property
     def run_id(self) -> str:
@@ -129,7 +133,8 @@ class _Run:
     def execute(self) -> Path:
         ensure_writable(self.options.out, "--out")
         ensure_writable(self.options.cache_dir, "BENCH_CACHE_DIR")
-        problems = bundle.check(sorted(self.plan.bundle_files()))
+        with self.phases.phase("check"):
+            problems = bundle.check(sorted(self.plan.bundle_files()))
         if problems:
             raise BundleError("\n".join(problems))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -138,18 +143,19 @@ class _Run:
             f"{suite.name}, preset {suite.preset}, {len(self.plan.cells)} cells, threads {options.threads}, device "
             f"{options.device}{', fresh' if options.fresh else ''}"
         ):
-            self._open_folder()
+            with self.phases.phase("check"):
+                self._open_folder()
             data, entries = self._cells()
             with self.phases.phase("claims"):
                 judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
             self._write_summary(entries, judged)
             with self.phases.phase("report"):
                 self._write_report()
-            self._close_folder()
+            self._close_folder(entries)
         return self.folder
 
-    def _close_folder(self) -> None:
-        said = provenance(self)
+    def _close_folder(self, entries: list[dict[str, Any]]) -> None:
+        said = provenance(self, entries)
         # Two processes may end at once: provenance is of the last one, and the sums must be of that provenance.
         with locked(self.folder / ".lock"):
             write_atomic(self.folder / "provenance.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
@@ -192,7 +198,7 @@ class _Run:
                 if place in found:
                     continue
                 self.progress.cell(_label(cell))
-                with self.phases.cell(cell.key):
+                with self.phases.cell(cell.key), self.phases.phase("cells"):
                     result = self._cell(cell, group, wait)
                 if result is not None:
                     found[place] = _cell_data(cell, *result, group), result[0]
@@ -217,8 +223,9 @@ class _Run:
             found = None if self.options.fresh else self.store.of_cache(cell.key, names)
             if found is not None:
                 return found
-            before = self.log.seconds()
-            kept = self.store.keep(cell.key, *self._compute(cell, group), names)
+            before, began = self.log.seconds(), time.time()
+            entry, frame = self._compute(cell, group)
+            kept = self.store.keep(cell.key, entry, frame, names, self.origin.made(began))
             self.log.add(f"computed {cell.key} in {self.log.seconds() - before:.2f} s: {_label(cell)}")
             return kept
 
@@ -234,6 +241,8 @@ class _Run:
         except NotApplicable as reason:
             frame = not_applicable_frame(self.metrics, task.labels)
             values = not_applicable(self.metrics, str(reason))
+        with self.phases.phase("metrics"):
+            floors = getattr(task, "floors", {})
         part = self.plan.retrievers[cell.retriever]
         steps = int(self.plan.settings(cell.retriever).sampler.rsplit("-", 1)[1])
         modifier = None if cell.modifier == "none" else self.modifier(cell)
@@ -244,8 +253,7 @@ class _Run:
             "modifier": cell.modifier, "params": dict(cell.params), "seed": cell.seed, "n_queries": len(frame),
             "n_gallery": n_gallery, "protocol": "track",
             "nfe": nfe(cell, modifier, steps, part.deterministic, getattr(task, "given", False)),
-            "replicate": cell.replicate, "metrics": values,
-            "floors": getattr(task, "floors", {}),
+            "replicate": cell.replicate, "metrics": values, "floors": floors,
         }  # fmt: skip
         return entry, frame
 

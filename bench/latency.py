@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ import numpy as np
 from bench import bundle
 from bench.errors import BundleError, NotApplicable, UserError
 from bench.gallery import Gallery, query_vectors
+from bench.hardware import host
 from bench.metrics.retrieval import top_k
 from bench.plan import Plan
 from bench.protocols import Dataset, Retriever, Sampling, SetRetriever
@@ -27,7 +27,7 @@ from bench.tasks.common import TOP, gallery_of
 
 __all__ = [
     "FILE", "QUERIES", "Clock", "Times", "clock_of", "cuda_clock", "measure_query", "measure_ranking", "measure_run",
-    "processor", "prompts_of", "timed_cells", "wall_clock", "write_latency",
+    "prompts_of", "timed_cells", "wall_clock", "write_latency",
 ]  # fmt: skip
 
 FILE = "latency.json"
@@ -179,16 +179,6 @@ def prompts_of(dataset: Dataset, count: int) -> list[str]:
     return [texts[row] for row in np.random.default_rng(0).permutation(len(texts))[:count]]
 
 
-def processor() -> str:
-    """Model of the processor; empty where the system does not say."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor())
-
-
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
@@ -228,10 +218,7 @@ def measure_run(
         "threads": threads,
         "device": _device_name(device),
         "clock": timing.clock_name,
-        "host": {
-            "platform": platform.platform(), "python": platform.python_version(), "machine": platform.machine(),
-            "processor": processor(),
-        },
+        "host": host(device),
         "packages": package_versions(),
         "cells": cells,
     }  # fmt: skip

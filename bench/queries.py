@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -33,12 +34,14 @@ class QuerySource:
 
     Attributes:
         busy: called with a short description before something is computed (not when it is read).
+        phase: context manager of a name: times what is done inside (`bench.provenance.Phases`).
     """
 
     retriever: Retriever
     space: Space
     cache: Cache
     busy: Callable[[str], None] | None = None
+    phase: Callable[[str], AbstractContextManager[Any]] = nullcontext
 
     def _described(self, sampling: Sampling, **content: Any) -> dict[str, Any]:
         described = {
@@ -56,14 +59,16 @@ class QuerySource:
         def run() -> np.ndarray:
             if self.busy:
                 self.busy(what)
-            return compute()
+            with self.phase("query"):
+                return compute()
 
         return run
 
     def _cached(self, described: dict[str, Any], what: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         """An array from the cache; says what it computes, and when it waits for another process that does."""
         waiting = partial(self.busy, "waiting for another process") if self.busy else None
-        return self.cache.array(described, self._computing(what, compute), waiting)
+        with self.phase("cache"):
+            return self.cache.array(described, self._computing(what, compute), waiting)
 
     def query(self, prompts: Sequence[str], sampling: Sampling) -> np.ndarray:
         """Query latents of prompts: (P, K, d).
@@ -93,7 +98,8 @@ class QuerySource:
         """
         if not isinstance(self.retriever, SetRetriever):
             return self.query(asked.prompts, sampling)
-        return self.retriever.query_set(asked, sampling, replace(self, retriever=self.retriever.base).query)
+        with self.phase("query"):
+            return self.retriever.query_set(asked, sampling, replace(self, retriever=self.retriever.base).query)
 
     def query_negative(
         self, prompts: Sequence[str], negatives: Sequence[str], w: float, sampling: Sampling
@@ -148,7 +154,13 @@ class QuerySource:
         """Unit text vectors Z_T: (P, d)."""
         unique = list(dict.fromkeys(texts))
         described = {"kind": "text", "space": self.space.encoder_digest(), "texts": unique}
-        vectors = self.cache.array(described, lambda: self.space.text(unique).pooled)
+
+        def encode() -> np.ndarray:
+            with self.phase("encode"):
+                return self.space.text(unique).pooled
+
+        with self.phase("cache"):
+            vectors = self.cache.array(described, encode)
         place = {text: row for row, text in enumerate(unique)}
         return vectors[[place[text] for text in texts]]
 
@@ -191,7 +203,11 @@ class QueryContext:
 
     def under(self, modifier: Any, strength: float | None, guidance: float | None) -> np.ndarray:
         """Latents under a modifier; of the plain prompts at `guidance` where there is none."""
-        return self.query(self.prompts, guidance) if modifier is None else modifier.apply(self, strength)
+        if modifier is None:
+            return self.query(self.prompts, guidance)
+        with self.source.phase("modify"):
+            latents: np.ndarray = modifier.apply(self, strength)
+        return latents
 
     def subset(self, rows: np.ndarray, samples: int) -> QueryContext:
         """The same for some of the prompts, with another number of samples."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from bench._option_types import option_problem
 from bench._static import Definition, find_definition, first_line, parameters
 from bench.errors import UserError
 
@@ -100,6 +101,16 @@ class Registry:
 
     def options(self, name: str) -> frozenset[str] | None:
         """Named options that a part takes, from its source; None where they cannot be told without importing it."""
+        found = self._annotations(name)
+        return None if found is None else frozenset(found)
+
+    def option_problems(self, name: str, options: Mapping[str, Any]) -> dict[str, str]:
+        """Option -> what is wrong with its value, by the annotation of the part's parameter (see `option_problem`)."""
+        written = self._annotations(name) or {}
+        told = {key: option_problem(value, written.get(key, "")) for key, value in options.items()}
+        return {key: problem for key, problem in told.items() if problem}
+
+    def _annotations(self, name: str) -> dict[str, str] | None:
         found = self.definition(name)
         if found is None or not isinstance(found.node, ast.ClassDef):
             return None

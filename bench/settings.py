@@ -17,6 +17,8 @@ from bench.errors import UserError
 __all__ = ["Settings", "limited_threads", "physical_cores", "read_settings", "resolve_device"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+MOST_THREADS = 1024
+"""More than a machine has; libraries make room for each thread, or refuse in words of their own."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,18 @@ def _cache_dir(env: Mapping[str, str]) -> Path:
 
 def _threads(given: int | None, env: Mapping[str, str]) -> int:
     if given is not None:
-        if given < 1:
-            raise UserError(f"--threads {given}: must be at least 1")
+        if not 1 <= given <= MOST_THREADS:
+            bound = "at least 1" if given < 1 else f"at most {MOST_THREADS}"
+            raise UserError(f"--threads {given}: must be {bound}")
         return given
     text = env.get("BENCH_THREADS")
     if not text:
         return physical_cores()
-    if not text.isdigit() or int(text) < 1:
-        raise UserError(f"BENCH_THREADS={text}: must be a whole number of at least 1")
-    return int(text)
+    # Not isdigit: it takes "²", which is no number. And a number of thousands of digits is none for int().
+    count = int(text) if text.isdecimal() and len(text) < 10 else 0
+    if not 1 <= count <= MOST_THREADS:
+        raise UserError(f"BENCH_THREADS={text}: must be a whole number of at least 1, and at most {MOST_THREADS}")
+    return count
 
 
 def resolve_device(device: str) -> str:

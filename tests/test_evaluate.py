@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -171,3 +172,41 @@ def test_queries_that_share_a_negative_are_not_independent():
     width = [np.ptp(entry["ci"]) for entry in (alone, crossed)]
     assert crossed["value"] == alone["value"]
     assert width[1] > 1.5 * width[0]
+
+
+def of_few(value, estimate=None, n_queries=1, n_gallery=GALLERY):
+    """A set metric of few queries: its summary."""
+    rng = np.random.default_rng(0)
+    few = measured(latents=rng.normal(size=(n_queries, 1, DIM)), n_gallery=n_gallery)
+    few = replace(
+        few, vectors=few.vectors[:n_queries], ranks=few.ranks[:n_queries], top=few.top[:n_queries] % n_gallery
+    )
+    metric = {"x": Metric("x", "x", "x", True, (None, None), "", statistic=value, estimate=estimate)}
+    frame = per_query_frame(few, metric, labels().iloc[:n_queries], [f"t{i}" for i in range(n_gallery)])
+    return evaluate(few, metric, frame)["x"]
+
+
+def needs_two(m, key, rows):
+    if len(rows) < 2:
+        raise ValueError("a covariance needs 2 or more")
+    return float(len(rows))
+
+
+def test_a_set_metric_of_one_query_has_no_value_and_says_why():
+    for found in (of_few(needs_two), of_few(needs_two, estimate=lambda m, key, clusters: needs_two(m, key, clusters))):
+        assert (found["value"], found["ci"], found["n"]) == (None, None, 1)
+        assert found["why_null"] == "too few: 1 queries, 200 tracks (a covariance needs 2 or more)"
+
+
+def test_a_set_metric_of_two_queries_has_a_value_and_no_interval():
+    assert of_few(needs_two, n_queries=2) == {"value": 2.0, "ci": None, "n": 2, "why_null": None}
+    assert of_few(needs_two, n_queries=6)["ci"] is not None
+
+
+def test_a_metric_that_fails_on_a_large_set_is_a_bug():
+    def fails(m, key, rows):
+        raise ValueError("of an algorithm")
+
+    assert of_few(fails, n_queries=N, n_gallery=5)["value"] is None
+    with pytest.raises(ValueError, match="of an algorithm"):
+        of_few(fails, n_queries=N)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from bench import latency, registry
+from bench import hardware, latency, registry
 from bench.encoders.mini import MiniEncoder
 from bench.errors import NotApplicable, UserError
 from bench.latency import WARM_UP, cuda_clock, measure_query, measure_ranking, measure_run, prompts_of, write_latency
@@ -298,7 +298,7 @@ def test_the_file_says_where_and_with_what_it_was_measured(make_run: Callable[..
     assert (document["threads"], document["device"], document["clock"]) == (1, "cpu", "perf_counter")
     assert document["prompts"] == "gmcaps/sd"
     assert document["packages"]["numpy"] == np.__version__
-    assert document["host"]["processor"] == latency.processor()
+    assert document["host"]["processor"] == hardware.processor()
     assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
 
 

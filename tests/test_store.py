@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -62,3 +63,19 @@ def test_folder_that_is_a_file_is_refused_by_name(tmp_path):
     file.write_text("")
     with pytest.raises(UserError, match=r"results: cannot be written.*--out"):
         ensure_writable(file, "--out")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, EnvironmentFailure), (errno.EDQUOT, EnvironmentFailure), (errno.EIO, EnvironmentFailure),
+        (errno.EROFS, UserError), (errno.EACCES, UserError),
+    ],
+)  # fmt: skip
+def test_a_folder_on_a_full_disk_is_not_the_users_mistake(number, kind, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", fails)
+    with pytest.raises(kind, match=str(tmp_path)):
+        ensure_writable(tmp_path, "--out")

@@ -422,3 +422,9 @@ def test_the_schema_accepts_every_suite_and_refuses_typos(name: str) -> None:
     validator.validate(data)
     with pytest.raises(jsonschema.ValidationError):
         validator.validate({**data, "titel": "x"})
+
+
+def test_a_list_with_a_wrong_item_is_not_called_empty(write: Write) -> None:
+    message = _text_refused(write, SUITE.replace("datasets: [sd]", "datasets: [{name: sd, nmae: 1}]"))
+    assert "unknown key" in message
+    assert "needs at least" not in message

@@ -29,7 +29,21 @@ VERBS = (
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FAILED = {
+    errno.EIO: "check the disk",
+    errno.ESTALE: "the folder lies on a server that went away; mount it again",
+    errno.ETIMEDOUT: "the disk or its server does not answer; check it",
+    errno.ENOTCONN: "the folder lies on a server that went away; mount it again",
+    errno.ENXIO: "the device is gone; check it",
+    errno.ENODEV: "the device is gone; check it",
+    errno.EFBIG: "the disk or `ulimit -f` takes no file of this size; choose another folder or raise the limit",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "the system has no more open files to give; close other programs",
+    errno.ENOMEM: "free some memory",
+    errno.ENOLCK: "the system has no more locks to give; close other programs",
+}
+"""The environment failed, not this program: the next step for each."""
 _LINES, _WIDEST = 100, 1500
 """Of a message: a validated folder of suites may have many lines, and a path may be long."""
 _UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
@@ -152,6 +166,9 @@ def _operating_system(error: OSError) -> int:
         return _fail(
             f"{place}{error.strerror}; what was finished is kept, free some space and run the same command again", 4
         )
+    if error.errno in _FAILED:
+        step = f"{_FAILED[error.errno]} and run the same command again"
+        return _fail(f"{place}{error.strerror}; what was finished is kept, {step}", 4)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return _fail(f"{place}{error.strerror}; choose a folder that you may write, such as --out DIR", 2)
     if error.errno in _UNUSABLE:
@@ -160,9 +177,10 @@ def _operating_system(error: OSError) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-    print(f"error: {_readable(message)}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it: the exit code says it alone
+        print(f"error: {_readable(message)}", file=sys.stderr)
     return code
 
 
@@ -179,28 +197,36 @@ def _readable(message: str) -> str:
 
 
 def _bug(error: BaseException) -> int:
-    text = "".join(traceback.format_exception(error))
-    name = f"bench-crash-{hashlib.sha256(text.encode()).hexdigest()[:8]}.txt"
+    """Say what went wrong and where its traceback is; what fails meanwhile must not become a second bug."""
     where = "(and the traceback could not be saved)"
-    for folder in (_crash_folder(), Path(tempfile.gettempdir())):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-            where = f"traceback saved in {folder / name}"
+    for folder in (_crash_folder, _temporary_folder):
+        with contextlib.suppress(Exception):
+            where = f"traceback saved in {_save_traceback(error, folder())}"
             break
-        except OSError:
-            continue
     return _fail(f"internal error, a bug in gdr-bench: {type(error).__name__}: {_one_line(error)}; {where}", EXIT_BUG)
 
 
+def _save_traceback(error: BaseException, folder: Path) -> Path:
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+    file = folder / f"bench-crash-{hashlib.sha256(text).hexdigest()[:8]}.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text)
+    return file
+
+
 def _crash_folder() -> Path:
+    """Beside the cache. The bug may be one of the settings, so this may raise anything."""
     from bench.settings import read_settings
 
-    try:
-        return read_settings().cache_dir / "crashes"
-    except BenchError:
-        return Path(tempfile.gettempdir())
+    return read_settings().cache_dir / "crashes"
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir())
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    try:
+        return " ".join(str(error).split())[:200]
+    except Exception:
+        return "(without words)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,7 @@ def info() -> None:
 
 @app.command()
 def verify(remove: Annotated[bool, typer.Option("--remove", help="Remove what is damaged.")] = False) -> None:
-    """Hold every entry against its checksum; exit code 1 if one is damaged and stays.
+    """Hold every entry against its checksum; exit code 4 if one is damaged and stays.
 
     A run does the same with the entries it reads, and computes damaged ones again.
     """
@@ -54,7 +55,7 @@ def verify(remove: Annotated[bool, typer.Option("--remove", help="Remove what is
         print(f"{cache.root}: removed {len(damaged)} damaged files")
     elif damaged:
         print(f"{cache.root}: {len(damaged)} damaged files; `bench cache verify --remove` removes them")
-        raise typer.Exit(1)
+        raise typer.Exit(4)  # 1 is the gate's alone
     else:
         print(f"{cache.root}: every checksum matches")
 
@@ -69,6 +70,8 @@ def prune(
     """Remove what was not used for long, then the longest unused until the rest is small enough; results are kept."""
     if not max_size and unused_days is None:
         raise UserError("say what may go: --max-size 2G, --unused-days 30, or both (bench cache prune --help)")
+    if unused_days is not None and not math.isfinite(unused_days):
+        raise UserError(f"--unused-days {unused_days}: must be a finite number of days, such as 30")
     limit = _bytes(max_size) if max_size else None
     cache = _cache()
     if cache is None:
@@ -84,10 +87,20 @@ def clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
     if cache is None:
         return
     size = cache.size()
-    if not yes and not typer.confirm(f"Remove {_megabytes(size)} in {cache.root}?", default=False):
+    if not yes and not _agreed(f"Remove {_megabytes(size)} in {cache.root}?"):
         raise UserError("nothing was removed; say --yes to clear the cache without a question")
     cache.clear()
     print(f"{cache.root}: removed {_megabytes(size)}")
+
+
+def _agreed(question: str) -> bool:
+    """The answer to a question; no where nobody can answer (a script without input)."""
+    try:
+        return bool(typer.confirm(question, default=False))
+    except typer.Abort as stopped:
+        if isinstance(stopped.__context__, EOFError):  # else Ctrl-C
+            return False
+        raise
 
 
 def _cache() -> Cache | None:
@@ -105,6 +118,8 @@ def _megabytes(size: int) -> str:
 
 def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)B?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise UserError(f"--max-size {text}: is no size; write a number with K, M, G or T, such as 2G")
-    return round(float(match[1]) * _UNITS[match[2].upper()])
+    size = float(match[1]) * _UNITS[match[2].upper()] if match else math.nan
+    if not math.isfinite(size):
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        raise UserError(f"--max-size {shown}: is no size; write a number with K, M, G or T, such as 2G")
+    return round(size)

@@ -65,6 +65,40 @@ class Cell(_Record):
     metrics: dict[str, MetricValue]
 
 
+class Host(_Record):
+    """The machine, without its name."""
+
+    platform: str
+    python: str
+    machine: str
+    processor: str = ""
+    """Model of the processor; empty where the system does not say, and in older files."""
+    cores: Annotated[int, Field(ge=1)] | None = None
+    """Physical ones that the process may use; null in older files."""
+    memory_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Of the machine; null where the system does not say."""
+    gpu: str | None = None
+    """Name of the GPU that was used; null where none was."""
+
+
+class Made(_Record):
+    """How one cell was computed, whichever process it was that did."""
+
+    commit: str | None
+    """Of the checkout that the package ran from; null outside one."""
+    dirty: bool | None
+    packages: dict[str, str] | None = None
+    """In provenance.json only where they are not those of the file."""
+    threads: Annotated[int, Field(ge=1)]
+    device: str
+    host: Host | None = None
+    """In provenance.json only where it is not that of the file."""
+    seconds: Annotated[float, Field(ge=0)]
+    """That the computation took."""
+    when: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    """That it began (UTC)."""
+
+
 class CellFile(Cell):
     """cells/KEY.json: a cell of the summary, with what its metrics score on real tracks."""
 
@@ -72,6 +106,8 @@ class CellFile(Cell):
     """Absent in runs of before it was written; these are of version 1."""
     checksum: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the rest of this file, as canonical JSON, and of the values per query; absent in older runs."""
+    made: Made | None = None
+    """How it was computed. Of no checksum: the same cell has another one elsewhere. Absent in older runs."""
     floors: dict[str, float] = {}
     """Set metrics of the queries' own tracks: what real music scores at this n."""
 
@@ -171,14 +207,6 @@ class Summary(_Record):
     """Attributes that a probe cannot read from the first retriever's space."""
 
 
-class Host(_Record):
-    """The machine, without its name."""
-
-    platform: str
-    python: str
-    machine: str
-
-
 class Git(_Record):
     """The checkout that the package ran from; nulls outside one."""
 
@@ -187,7 +215,7 @@ class Git(_Record):
 
 
 class Provenance(_Record):
-    """provenance.json: how the last run of this folder came about."""
+    """provenance.json: how the last run of this folder came about, and how each of its cells did."""
 
     schema_version: Literal[1]
     run_id: str
@@ -195,7 +223,7 @@ class Provenance(_Record):
     started: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     seconds: Annotated[float, Field(ge=0)]
     phases: dict[str, float]
-    """Seconds by phase."""
+    """Seconds by phase, without those of phases inside it."""
     cell_seconds: dict[str, float]
     """Seconds by cell; a few milliseconds where it came from the cache."""
     threads: Annotated[int, Field(ge=1)]
@@ -203,6 +231,12 @@ class Provenance(_Record):
     host: Host
     packages: dict[str, str]
     git: Git
+    cells: dict[str, Made | None] = {}
+    """By the cell's key: how it was made, perhaps by an earlier run or another one; null where that was not kept."""
+    seeds: list[int] = []
+    """Of the noise, as the suite lists them."""
+    data_fingerprints: dict[str, str] = {}
+    """Dataset of the summary's cells -> SHA-256 of its tracks and captions."""
     digests: dict[str, Any]
     """SHA-256 of the parts: datasets, encoders, weights."""
     damaged: list[str] = []

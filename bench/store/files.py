@@ -23,6 +23,13 @@ _REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.EIO: "the disk failed (input/output error); check it",
+    errno.ESTALE: "its server went away (stale file handle); mount it again",
+    errno.ETIMEDOUT: "the disk or its server does not answer; check it",
+    errno.ENXIO: "the device is gone; check it",
+    errno.EFBIG: "the file is larger than the disk or `ulimit -f` takes; choose another folder or raise the limit",
+    errno.EMFILE: "too many files are open; raise the limit (`ulimit -n`)",
+    errno.ENFILE: "the system has no more open files to give; close other programs",
+    errno.ENOMEM: "there is no memory left; free some",
     errno.EROFS: "the file system has become read-only; remount it or choose another folder",
 }
 
@@ -125,11 +132,14 @@ def ensure_writable(folder: Path, flag: str) -> None:
 
     Raises:
         UserError: it cannot be made or written; the message names the folder and the flag that sets it.
+        EnvironmentFailure: the disk is full or fails: another folder may be as well, and what was finished is kept.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-test-"):
             pass
     except OSError as error:
+        if error.errno in _REASONS and error.errno != errno.EROFS:
+            raise EnvironmentFailure(f"{folder}: {_REASONS[error.errno]} and run the same command again") from error
         reason = error.strerror or str(error)
         raise UserError(f"{folder}: cannot be written ({reason}); choose another folder with {flag}") from error

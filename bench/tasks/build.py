@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from bench import registry
@@ -38,10 +39,14 @@ class TaskBuilder:
         plan: its parts.
         cache: where query latents are kept.
         busy: called with a short description before something is computed.
+        phase: times what is done inside it.
     """
 
-    def __init__(self, suite: Suite, plan: Plan, cache: Cache, busy: Callable[[str], None] | None = None) -> None:
-        self.suite, self.plan, self.cache, self.busy = suite, plan, cache, busy
+    def __init__(
+        self, suite: Suite, plan: Plan, cache: Cache, busy: Callable[[str], None] | None = None,
+        phase: Callable[[str], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:  # fmt: skip
+        self.suite, self.plan, self.cache, self.busy, self.phase = suite, plan, cache, busy, phase
         self._shared: dict[str, Any] = {}
 
     def _once(self, key: str, make: Callable[[], Any]) -> Any:
@@ -112,7 +117,7 @@ class TaskBuilder:
 
     def _source(self, retriever: str) -> QuerySource:
         part = self.plan.retrievers[retriever]
-        return QuerySource(part, part.space, self.cache, self.busy)
+        return QuerySource(part, part.space, self.cache, self.busy, self.phase)
 
     def _sampling(self, cell: Cell) -> Sampling:
         settings = self.plan.settings(cell.retriever)

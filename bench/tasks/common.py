@@ -136,6 +136,8 @@ def relative_kept(top: np.ndarray, stated: Sequence[Sequence[np.ndarray]], oracl
 def floors(real: np.ndarray, references: Lazy) -> dict[str, float]:
     """Fréchet distance of real tracks to each reference, raw and on unit vectors: what real music scores at this n."""
     raw = np.asarray(real, dtype=np.float64)
+    if len(raw) < 2:
+        return {}  # one track has no covariance
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     found = {}
     for name in (n for n in references if n != "train"):

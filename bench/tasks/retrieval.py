@@ -127,6 +127,8 @@ class RetrievalTask:
             return Lazy(missing={"tracks": "no caption of this dataset has a known true distribution in this space"})
         place = {caption: row for row, caption in enumerate(self.captions["caption_id"])}
         asked = [i for i, caption in enumerate(truth.caption_ids) if caption in place]
+        if not asked:
+            return Lazy(missing={"tracks": "no caption asked here has a known true distribution"})
         rows = np.array([place[truth.caption_ids[i]] for i in asked])
         return Lazy(
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import time
@@ -72,6 +73,7 @@ def test_version_and_no_arguments(bench: Callable) -> None:
         (["run", "negativ-prompting"], "did you mean 'negative-prompting'?"),
         (["run", "negative-prompting", "--set", "samples"], "KEY=VALUE"),
         (["run", "negative-prompting", "--threads", "0"], "--threads 0: must be at least 1"),
+        (["run", "negative-prompting", "--threads", "999999999999"], "--threads 999999999999: must be at most 1024"),
         (["run", "negative-prompting", "--device", "tpu"], "--device tpu: choose one of"),
         (["run", "negative-prompting", "--preset", "fast"], "it has: quick, full"),
         (["report", "nowhere"], "nowhere: no such folder"),
@@ -94,11 +96,27 @@ def test_threads_from_the_environment_are_checked(bench: Callable, monkeypatch: 
     assert "BENCH_THREADS=many" in done.err
 
 
+@pytest.mark.parametrize("verb", [["cache"], ["doctor"], ["run", "negative-prompting"]])
+def test_a_superscript_is_no_number_of_threads(
+    verb: list[str], bench: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_THREADS", "²")
+    done = bench(*verb)
+    assert done.code == 2
+    assert done.err.startswith("error: BENCH_THREADS=²: must be a whole number")
+
+
 def _raise(error: BaseException) -> Callable[[], int]:
     def action() -> int:
         raise error
 
     return action
+
+
+ENVIRONMENT = [
+    errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO, errno.EMFILE, errno.ENFILE, errno.EFBIG,
+    errno.ENOMEM,
+]  # fmt: skip
 
 
 class OutOfMemoryError(RuntimeError):
@@ -114,6 +132,7 @@ class OutOfMemoryError(RuntimeError):
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 4),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2),
         (OSError(errno.EROFS, "Read-only file system", "/x/y"), 2),
+        *((OSError(number, os.strerror(number), "/x/y"), 4) for number in ENVIRONMENT),
         (MemoryError(), 4),
         (OutOfMemoryError("CUDA out of memory"), 4),
         (ZeroDivisionError("division by zero"), 70),
@@ -140,6 +159,33 @@ def test_a_bug_saves_its_traceback_and_says_where(
     saved = Path(err.rsplit(" ", 1)[1].strip())
     assert saved.parent == tmp_path / "cache" / "crashes"
     assert "ZeroDivisionError: of a test" in saved.read_text()
+
+
+class Speechless(Exception):
+    """Its words cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("of a test"), ValueError("\ud800"), Speechless()])
+def test_no_failure_while_a_bug_is_told_becomes_a_second_one(
+    error: Exception, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Path:
+        raise RuntimeError("the settings are the bug")
+
+    monkeypatch.setattr("bench.settings.read_settings", broken)
+    assert _app.guarded(_raise(error)) == 70
+    err = capfd.readouterr().err
+    assert type(error).__name__ in err
+    assert "Traceback" not in err
+    saved = Path(err.rsplit(" ", 1)[1].strip())
+    assert type(error).__name__ in saved.read_text()
+    saved.unlink()
+    monkeypatch.setattr(_app, "_temporary_folder", broken)
+    assert _app.guarded(_raise(error)) == 70
+    assert "could not be saved" in capfd.readouterr().err
 
 
 def test_a_closed_pipe_is_quiet() -> None:

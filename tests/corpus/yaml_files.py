@@ -179,6 +179,41 @@ def _weights(name: str, folder: Path) -> Given:
     return Given(("validate", "suite.yaml", "--profile", "profile.yaml"), ("suite.yaml", "no file", "in the bundle"))
 
 
+def _option(text: str, said: str, folder: Path) -> Given:
+    """An option of a dataset, which the suite names by its registry name."""
+    write(folder, suite_yaml=SUITE.replace("[sd]", f"[{{name: gmcaps/sd, id: sd, {text}}}]"))
+    return Given(("validate", "suite.yaml"), ("suite.yaml:4: datasets[0]", said))
+
+
+def _role_option(text: str, said: str, folder: Path) -> Given:
+    write(folder, suite_yaml=SUITE.replace("[sd]", f"[{{name: sd, {text}}}]"))
+    return Given(("validate", "suite.yaml"), ("suite.yaml:4: datasets[0]", said))
+
+
+def _profile_option(text: str, said: str, folder: Path) -> Given:
+    write(folder, suite_yaml=SUITE, profile_yaml=PROFILE.replace("gmcaps/sd", f"gmcaps/sd, {text}"))
+    return Given(("validate", "suite.yaml", "--profile", "profile.yaml"), ("profile.yaml:2: datasets.sd", said))
+
+
+WHOLE, TWO = "tracks: must be a whole number", "tracks must be 2 to 706"
+OPTIONS = {
+    "tracks that are true": partial(_option, "tracks: true", WHOLE),
+    "half a track": partial(_option, "tracks: 20.5", WHOLE),
+    "tracks in quotes": partial(_option, "tracks: '20'", WHOLE),
+    "a list of tracks": partial(_option, "tracks: [20]", WHOLE),
+    "tracks that are no number": partial(_option, "tracks: .nan", "tracks: must be a finite number"),
+    "no tracks": partial(_option, "tracks: 0", TWO),
+    "one track": partial(_option, "tracks: 1", TWO),
+    "fewer tracks than none": partial(_option, "tracks: -5", TWO),
+    "more tracks than there are": partial(_option, "tracks: 1000000000000", TWO),
+    "a style that is a number": partial(_option, "style: 3", "style: must be text"),
+    "a style that does not exist": partial(_option, "style: haiku", "unknown caption style 'haiku'"),
+    "a style of a role that is a number": partial(_role_option, "style: 3", "style: must be text"),
+    "a style of a role that does not exist": partial(_role_option, "style: haiku", "unknown caption style 'haiku'"),
+    "tracks of a profile that are true": partial(_profile_option, "tracks: true", WHOLE),
+}
+
+
 def _set(value: str, said: str, folder: Path) -> Given:
     write(folder, suite_yaml=SUITE)
     return Given(("validate", "suite.yaml", "--set", value), ("--set", said))
@@ -212,7 +247,7 @@ RECIPES = [
         for name, (damage, said) in DAMAGES.items()
     ),
     *(Recipe(f"{target}: 50 MB", target, partial(_large, target)) for target in BASES),
-    *(Recipe(f"suite: {name}", "suite", build) for name, build in {**PATHS, **TARGETS, **OTHERS}.items()),
+    *(Recipe(f"suite: {name}", "suite", build) for name, build in {**PATHS, **TARGETS, **OPTIONS, **OTHERS}.items()),
     Recipe("suite: a name that no folder can have", "suite", _run_long_name),
 ]
 

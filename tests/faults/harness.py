@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,22 @@ def workplace() -> Iterator[Path]:
 
 
 def left_by(folder: Path) -> dict[str, bytes]:
-    """Content of every file of the run below a folder's `out`, but those that tell of the process.
+    """Content of every file of the run below a folder's `out`, but what tells of the process.
 
     Nor temporary files of a process that was killed: they are removed when they are old.
     """
     files = (file for file in (folder / "out").rglob("*") if file.is_file() and file.suffix != ".tmp")
-    return {str(f.relative_to(folder / "out")): f.read_bytes() for f in files if f.name not in OF_THE_RUN}
+    return {str(f.relative_to(folder / "out")): _content(f) for f in files if f.name not in OF_THE_RUN}
+
+
+def _content(file: Path) -> bytes:
+    """A file, and of a cell's all but how it was made."""
+    content = file.read_bytes()
+    if file.parent.name != "cells":
+        return content
+    with suppress(ValueError):  # damaged: as it is
+        content = json.dumps({name: value for name, value in json.loads(content).items() if name != "made"}).encode()
+    return content
 
 
 def reference(nursery: Nursery) -> Reference:
@@ -146,7 +157,7 @@ def resumed(nursery: Nursery, folder: Path, known: Reference, fault: str) -> Cou
     _judge(again, counts, {0}, f"resumed after {fault}")
     counts.resumed += again.code == 0
     after = finished_cells(folder)
-    counts.losses += sum(after.get(name) != inode for name, inode in finished.items())
+    counts.losses += _lost(finished, after)
     counts.differences += left_by(folder) != known.files
     run = next((folder / "out" / "faults").iterdir())
     found = Cache(folder / "cache").verify() + damaged_files(run)
@@ -162,6 +173,11 @@ def finished_cells(folder: Path) -> dict[str, int]:
     entries = {e.path for e in cache.entries() if e.path.parts[-3] == "cells" and not e.path.name.startswith(".")}
     whole = {p for p in entries if p.with_suffix(".json") in entries and p.with_suffix(".parquet") in entries}
     return {p.name: p.stat().st_ino for p in whole if str(p.relative_to(cache.root)) not in damaged}
+
+
+def _lost(finished: dict[str, int], after: dict[str, int]) -> int:
+    """Files of finished cells that are gone, or were made again."""
+    return sum(after.get(name) != inode for name, inode in finished.items())
 
 
 def finished_cells_of(known: Reference) -> set[str]:
@@ -199,10 +215,14 @@ def gdr_kills(folder: Path, kills: int, seed: int = 0, tick: Callable[[], None] 
     _judge(expected, total, {0}, "undisturbed")
     for number, instant in enumerate(np.random.default_rng(seed).uniform(0, length, kills)):
         own, fault = folder / f"kill{number}", f"GDR killed after {instant:.2f} of {length:.2f} s"
-        first, again = _gdr_run(suite, own, float(instant)), _gdr_run(suite, own, None)
+        first, finished = _gdr_run(suite, own, float(instant)), finished_cells(own)
+        again, after = _gdr_run(suite, own, None), finished_cells(own)
         counts = Counts(disturbed=1, killed=first.code == KILLED, resumed=again.code == 0)
         _judge(first, counts, {KILLED, 0}, fault)
         _judge(again, counts, {0}, f"resumed after {fault}")
+        counts.losses += _lost(finished, after)
+        if counts.losses:
+            counts.problems.append(f"{fault}: {counts.losses} files of finished cells were made again")
         if left_by(own) != left_by(folder / "undisturbed"):
             counts.differences += 1
             counts.problems.append(f"{fault}: the second run left other files")

@@ -70,7 +70,7 @@ def test_a_cells_file_is_the_summarys_cell_and_its_floors(small_run: tuple[Path,
     run, _ = small_run
     for cell in json.loads((run / "summary.json").read_text())["cells"]:
         own = json.loads((run / "cells" / f"{cell['key']}.json").read_text())
-        of_the_file = ("schema_version", "checksum", "floors")
+        of_the_file = ("schema_version", "checksum", "floors", "made")
         assert {name: value for name, value in own.items() if name not in of_the_file} == cell
 
 

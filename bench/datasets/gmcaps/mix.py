@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench import registry
-from bench.datasets.gmcaps.source import caption_frame
+from bench.datasets.gmcaps.source import caption_frame, check_tracks
 from bench.errors import UserError
 from bench.protocols import Dataset
 
@@ -46,6 +46,21 @@ class Mix:
 
         return hashlib.sha256(f"{self.name} {FORMAT} {SIZE}".encode()).hexdigest()
 
+    def check(self, law: str = "pc", rendering: str = "pc", style: str = "library", tracks: int | None = None) -> None:
+        """Check options of `load` without loading.
+
+        Raises:
+            UserError: as `load`.
+        """
+        from bench.datasets.gmcaps.captions import STYLES
+
+        for option, given, known in (
+            ("law", law, LAWS), ("rendering", rendering, RENDERINGS), ("style", style, STYLES),
+        ):  # fmt: skip
+            self._check(option, given, known)
+        if tracks is not None:
+            check_tracks(self.name, tracks, SIZE)
+
     def load(
         self, law: str = "pc", rendering: str = "pc", style: str = "library", tracks: int | None = None
     ) -> Dataset:
@@ -64,15 +79,9 @@ class Mix:
             UserError: a setting for which there are no latents, an unknown style, or too many tracks.
         """
         from bench.datasets.gmcaps import corpus
-        from bench.datasets.gmcaps.captions import STYLES
 
-        for option, given, known in (
-            ("law", law, LAWS), ("rendering", rendering, RENDERINGS), ("style", style, STYLES),
-        ):  # fmt: skip
-            self._check(option, given, known)
+        self.check(law, rendering, style, tracks)
         size = SIZE if tracks is None else tracks
-        if not 1 <= size <= SIZE:
-            raise UserError(f"dataset {self.name}: tracks must be 1 to {SIZE}, got {tracks}")
         domain = corpus.mix(law=law, rendering=rendering, style=style, size=SIZE)
         chosen = [corpus.track(domain, "test", index) for index in range(size)]
         truth, captions = corpus.truth_frame(chosen), caption_frame(chosen)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench import bundle
-from bench.errors import UserError
+from bench.errors import BundleError, UserError
 from bench.protocols import Dataset
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bench.datasets.gmcaps.corpus import Track
 
-__all__ = ["JAM", "MC", "PC", "SD", "WEB", "GMCaps", "caption_frame"]
+__all__ = ["JAM", "MC", "PC", "SD", "WEB", "GMCaps", "caption_frame", "check_tracks"]
 
 
 def caption_frame(tracks: Sequence[Track], style: str | None = None) -> pd.DataFrame:
@@ -30,6 +30,29 @@ def caption_frame(tracks: Sequence[Track], style: str | None = None) -> pd.DataF
         for number, caption in enumerate(captions(track, style=style)):
             rows.append((f"{track.track_id}-{number}", track.track_id, caption.text, json.dumps(caption.stated)))
     return pd.DataFrame(rows, columns=["caption_id", "track_id", "text", "stated"])
+
+
+def check_tracks(name: str, tracks: int, size: int | None) -> None:
+    """Check how many tracks of a dataset are asked for.
+
+    Args:
+        name: of the dataset.
+        tracks: asked for.
+        size: of the split; None where it is not known here.
+
+    Raises:
+        UserError: fewer than two tracks, among which nothing is searched, or more than the split has.
+    """
+    if tracks < 2 or (size is not None and tracks > size):
+        bound = "2 or more" if size is None else f"2 to {size}"
+        raise UserError(f"dataset {name}: tracks must be {bound}, got {tracks}")
+
+
+def _check_style(name: str, style: str) -> None:
+    from bench.datasets.gmcaps.captions import STYLES
+
+    if style not in STYLES:
+        raise UserError(f"dataset {name}: unknown caption style {style!r} (known: {', '.join(STYLES)})")
 
 
 class GMCaps:
@@ -50,6 +73,26 @@ class GMCaps:
     def digest(self) -> str:
         return bundle.combined_digest(self.files())
 
+    def check(self, style: str | None = None, tracks: int | None = None) -> None:
+        """Check options of `load` without loading.
+
+        Raises:
+            UserError: an unknown style, or a number of tracks that the split has not, or that is no set.
+        """
+        if style is not None:
+            _check_style(self.name, style)
+        if tracks is not None:
+            check_tracks(self.name, tracks, self._size())
+
+    def _size(self) -> int | None:
+        """Tracks of the split, from the footer of its table; None where the bundle has none that can be read."""
+        import pyarrow.parquet as pq
+
+        try:
+            return int(pq.read_metadata(bundle.path(self.files()[0])).num_rows)
+        except (OSError, ValueError, BundleError):  # told where the bundle is checked
+            return None
+
     def load(self, style: str | None = None, tracks: int | None = None) -> Dataset:
         """Tracks, captions and truth.
 
@@ -58,7 +101,7 @@ class GMCaps:
             tracks: only the first tracks and their captions, for a gallery as large as another dataset's.
 
         Raises:
-            UserError: an unknown style, or a split without captions in the bundle.
+            UserError: an unknown style, a wrong number of tracks, or a split without captions in the bundle.
         """
         import pandas as pd
 
@@ -70,8 +113,7 @@ class GMCaps:
         captions = self._restyled(style, len(truth)) if style else pd.read_parquet(bundle.path(self.files()[1]))
         name = f"{self.name}@{style}" if style else self.name
         if tracks is not None:
-            if not 1 <= tracks <= len(truth):
-                raise UserError(f"dataset {self.name}: tracks must be 1 to {len(truth)}, got {tracks}")
+            check_tracks(self.name, tracks, len(truth))
             truth = truth.iloc[:tracks]
             captions = captions[captions["track_id"].isin(truth["track_id"])].reset_index(drop=True)
             name = f"{name}[:{tracks}]"
@@ -84,10 +126,8 @@ class GMCaps:
 
     def _restyled(self, style: str, tracks: int) -> pd.DataFrame:
         from bench.datasets.gmcaps import corpus
-        from bench.datasets.gmcaps.captions import STYLES
 
-        if style not in STYLES:
-            raise UserError(f"dataset {self.name}: unknown caption style {style!r} (known: {', '.join(STYLES)})")
+        _check_style(self.name, style)
         return caption_frame(corpus.tracks(self.domain, self.split)[:tracks], style)
 
 

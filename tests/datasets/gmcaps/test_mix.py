@@ -115,8 +115,9 @@ def test_fewer_tracks_are_the_first_ones() -> None:
         ({"law": "mc"}, "unknown law 'mc'"),
         ({"rendering": "web"}, "unknown rendering 'web'"),
         ({"style": "descriper"}, "did you mean 'describer'"),
-        ({"tracks": 0}, "tracks must be 1 to 706, got 0"),
+        ({"tracks": 0}, "tracks must be 2 to 706, got 0"),
         ({"tracks": 707}, "got 707"),
+        ({"tracks": 1}, "got 1"),
     ],
 )
 def test_a_setting_that_does_not_exist_is_named(options: dict, message: str) -> None:

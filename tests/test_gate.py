@@ -239,7 +239,7 @@ def test_a_dataset_that_is_not_gated_may_be_missing(saved: Path, candidate: Call
     ("options", "message"),
     [
         ({"margins": {"R@10": 0.0}}, "a margin is above 0"),
-        ({"margins": {"R@10": float("inf")}}, "a margin is above 0"),
+        ({"margins": {"R@10": float("inf")}}, "R@10=inf is not finite"),
         ({"margins": {"R@5": 1.0}}, "'R@5' is not gated here; gated: R@10, MRR, logRank"),
         ({"metrics": ["MedR"]}, "cannot be gated"),
         ({"renamed": {"gdr-clop": "x"}}, "did you mean 'gdr-clap'"),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli._app import answered
 from bench.errors import UserError
 
 __all__ = ["app"]
@@ -66,11 +67,14 @@ def gate(
         write_atomic(junit, output.as_junit(result, inconclusive_fails=inconclusive == "fail"))
     if markdown is not None:
         write_atomic(markdown, output.as_markdown(result))
-    if format_ == "table":
-        output.print_gate(result)
-    else:
-        print({"md": output.as_markdown, "json": output.as_json}[format_](result), end="")
-    return result.exit_code
+
+    def show() -> None:
+        if format_ == "table":
+            output.print_gate(result)
+        else:
+            print({"md": output.as_markdown, "json": output.as_json}[format_](result), end="")
+
+    return answered(result.exit_code, show)
 
 
 def _pairs(flag: str, given: Sequence[str] | None, example: str) -> dict[str, str]:

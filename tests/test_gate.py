@@ -295,7 +295,7 @@ def test_the_queries_that_would_decide_are_told_everywhere(
     assert len(needed) == 1
     print_gate(result)
     for text in (capsys.readouterr().out, as_markdown(result), as_junit(result)):
-        assert [int(n.replace(",", "")) for n in re.findall(r"300; about ([\d,]+) would decide", text)] == needed
+        assert {int(n.replace(",", "")) for n in re.findall(r"300; about ([\d,]+) would decide", text)} == set(needed)
     assert json.loads(as_json(result))["judged"][0]["queries_needed"] == needed[0]
 
 

@@ -56,17 +56,18 @@ def gate(
     from bench import gate as gating
     from bench.comparison import one_run
     from bench.gate import output
-    from bench.store import write_atomic
+    from bench.gate.files import check_targets, write
 
+    check_targets({"--junit": junit, "--markdown": markdown}, {"--baseline": baseline})
     keys = [key.strip() for text in metrics or () for key in text.split(",") if key.strip()] or None
     result = gating.gate(
         gating.load_baseline(baseline), one_run(candidate), margins=given, metrics=keys, renamed=names,
         retrievers=retrievers, datasets=datasets,
     )  # fmt: skip
     if junit is not None:
-        write_atomic(junit, output.as_junit(result, inconclusive_fails=inconclusive == "fail"))
+        write(junit, output.as_junit(result, inconclusive_fails=inconclusive == "fail"))
     if markdown is not None:
-        write_atomic(markdown, output.as_markdown(result))
+        write(markdown, output.as_markdown(result))
 
     def show() -> None:
         if format_ == "table":

@@ -121,10 +121,7 @@ def _short(fingerprint: str) -> str:
 
 def told_apart(cells: Sequence[Mapping[str, Any]]) -> str:
     """Why one of several cells cannot be taken: they measure the same, and differ in how finely they sample."""
-    each = "; ".join(
-        f"{cell['key']} ({_sampling(cell)})"
-        for cell in cells
-    )
+    each = "; ".join(f"{cell['key']} ({_sampling(cell)})" for cell in cells)
     return (
         f"{len(cells)} cells differ only in how finely they sample, so none is the one that is meant: {each}; run the "
         "suite with one of these settings, or give the retrievers names of their own"

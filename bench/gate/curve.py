@@ -99,7 +99,7 @@ def operating_curve(
 
 
 class SparsePoint(NamedTuple):
-    """What the gate says where few queries change: of a candidate that lost exactly the margin, and of one that did not."""
+    """What the gate says where few queries change: of a candidate that lost exactly the margin, and of an equal."""
 
     failing: float
     """Share of queries that fail in the first."""

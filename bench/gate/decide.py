@@ -162,7 +162,7 @@ def _reach(estimate: stats.Estimate, level: float, own: Tail = NO_TAIL) -> float
 
 
 def _queries(estimate: stats.Estimate, margin: float, n: int, level: float, own: Tail) -> int | None:
-    """Queries with which the end would lie just beyond the margin with 80 % power: n/x, where errors are √x as large."""
+    """Queries with which the end would lie beyond the margin with 80 % power: n/x, where errors are √x as large."""
     distance = abs(estimate.value + margin)
     if not np.isfinite(estimate.se) or estimate.df < 1 or distance == 0:
         return None

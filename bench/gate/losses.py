@@ -1,12 +1,16 @@
 """What a standard error cannot see where few queries lose: how much one failing query takes, and the skewness.
 
-A standard error is made from the losses that were seen. Where a share p of the queries fails, each with a loss of v, the
-mean loss is L = p·E[v] with variance L·s/n, where s is the size of one loss (for hits: 100 points). Of few failures
-none may be among the queries that were asked: the error comes out as 0 and everything passes. The score test, which
-takes the variance at the loss that is tested and not at the one that was seen, gives the upper end L = z²·s/n there,
-Wilson's (1927) for a share. Where failures were seen, but not many, the loss is skewed, and an interval of t makes its
-end too short by (2z² + 1)/6 times third cumulant over variance (Johnson 1978; Hall 1992). `bench.gate.decide` uses the
-first where few queries changed and the second where more did: whichever reaches further.
+A standard error is made from the losses that were seen. Where a share p of the queries fails, each with a loss of v,
+the mean loss is L = p·E[v] with variance L·s/n, where s is the size of one loss (for hits: 100 points). Of few
+failures none may be among the queries that were asked: the error comes out as 0, and everything passes. The score test
+takes the variance at the loss that is tested, not at the one that was seen; without a failure its upper end is
+L = z²·s/n, Wilson's (1927) for a share. Where failures were seen, but not many, the loss is skewed, and the end of a t
+interval is too near by (2z² + 1)/6 of its third cumulant over its variance (Johnson 1978; Hall 1992).
+`bench.gate.decide` takes whichever of the two reaches further: the first where few queries changed, else the second.
+
+The size s of one loss is Σv³/Σv², the mean of v weighted by what each adds to the variance. Σv²/Σv would do for the
+variance itself; for reciprocal ranks, of which few are large, a system that lost exactly the margin then passed in up
+to 6 % of simulations instead of 3.
 """
 
 from __future__ import annotations

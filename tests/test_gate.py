@@ -215,6 +215,7 @@ def test_another_name_stands_for_the_baselines(saved: Path, candidate: Callable)
         ({}, (1,), {}, r"lacks a cell of the baseline: mc, gdr-clap, unmodified, seed 0"),
         ({1: {"data_fingerprint": "f-new"}}, (), {}, r"'mc'.*f-mc in .*f-new"),
         ({0: {"n_gallery": 77}}, (), {}, r"n_gallery is 77, the baseline's is 500"),
+        ({0: {"protocol": "strict_rows"}}, (), {}, r"protocol is strict_rows, the baseline's is track"),
         ({0: {"seed": 4}}, (), {}, r"lacks a cell of the baseline: sd, gdr-clap"),
         ({0: {"query_id": [f"x{i}" for i in range(N)]}}, (), {}, r"300 of the baseline's 300 queries .*'q0000'"),
         ({0: {"ranks": np.full(N, np.nan)}}, (), {}, r"no R@10 for 300 queries"),

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 from bench import stats
 from bench.comparison import compare_runs, one_run
-from bench.gate import GateResult, Judged, gate, load_baseline, save_baseline
+from bench.gate import GateResult, gate, load_baseline, save_baseline
 from bench.gate.curve import Population, operating_curve
 from bench.gate.decide import ALPHA, POWER, decide
 from bench.gate.losses import stake, tail
@@ -119,9 +119,7 @@ def test_a_modified_cell_is_held_against_its_own_strength(write_run: Callable, t
     runs = [write_run(tmp_path / name, cells(*pair)) for name, pair in (("a", (near, far)), ("b", (near, near)))]
     same = held(runs[0], runs[0])
     assert same.exit_code == 0
-    assert {one.label.split(", ")[2] for one in same.judged} == {"slerp strength 0.2", "slerp strength 0.6"} or (
-        len({one.label for one in same.judged}) == 2
-    )
+    assert len({one.label for one in same.judged}) == 2
     found = {one.label: one.change.value for one in held(*runs, saved=["R@10"]).judged}
     assert sorted(found.values()) == [0.0, pytest.approx(100 * ((near <= 10).mean() - (far <= 10).mean()))]
 
@@ -169,8 +167,3 @@ def test_normalised_recall_is_clustered(write_run: Callable, tmp_path: Path) -> 
     expected, alone = stats.two_way_clustered(gain, TRACKS), stats.two_way_clustered(gain, np.arange(N))
     assert expected.se > 1.3 * alone.se
     assert (found.lo, found.hi) == pytest.approx(tuple(stats.interval(expected)))
-
-
-def test_every_judged_has_a_label_of_its_own(clustered: tuple[GateResult, np.ndarray, np.ndarray]) -> None:
-    rows: tuple[Judged, ...] = clustered[0].judged
-    assert len({(one.label, one.metric) for one in rows}) == len(rows)

@@ -128,6 +128,15 @@ def test_holm_takes_the_p_value_of_the_end(own: Tail) -> None:
         assert found.verdict == verdict
 
 
+def test_a_test_that_its_tail_leaves_open_frees_no_level_for_others() -> None:
+    """Without its tail it would be rejected first, and the other would then be held to the whole level."""
+    open_, close = stats.Estimate(0.0, 0.0, 60), stats.Estimate(0.0, 1 / 2.1, 60)
+    found = decide([open_, close], [1.0, 1.0], [100, 100], [Tail(0.3, 0.0), NO_TAIL])
+    assert [one.verdict for one in found] == ["inconclusive", "inconclusive"]
+    assert found[1].level_lo == ALPHA / 4
+    assert decide([close], [1.0], [100])[0].verdict == "none"
+
+
 def test_the_queries_that_would_decide_count_the_tail() -> None:
     own = Tail(0.5, 0.0)  # 200 queries of hits, none of which changed
     (found,) = decide([stats.Estimate(0.0, 0.0, 199)], [1.0], [200], [own])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli._app import answered
 from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.gate import GateResult
 
 __all__ = ["app"]
 
@@ -68,14 +71,16 @@ def gate(
         write(junit, output.as_junit(result, inconclusive_fails=inconclusive == "fail"))
     if markdown is not None:
         write(markdown, output.as_markdown(result))
+    return answered(result.exit_code, lambda: _show(result, format_))
 
-    def show() -> None:
-        if format_ == "table":
-            output.print_gate(result)
-        else:
-            print({"md": output.as_markdown, "json": output.as_json}[format_](result), end="")
 
-    return answered(result.exit_code, show)
+def _show(result: GateResult, format_: str) -> None:
+    from bench.gate import output
+
+    if format_ == "table":
+        output.print_gate(result)
+    else:
+        print({"md": output.as_markdown, "json": output.as_json}[format_](result), end="")
 
 
 def _pairs(flag: str, given: Sequence[str] | None, example: str) -> dict[str, str]:

@@ -91,7 +91,7 @@ def test_one_track_says_that_its_error_is_not_known(write_run: Callable, tmp_pat
     ]
     save_baseline(one_run(runs[0]), tmp_path / "b.json", metrics=["R@10"])
     baseline = load_baseline(tmp_path / "b.json")
-    with pytest.raises(UserError, match=r"error that is not known: .* one track or negative.*--margin R@10=1.0"):
+    with pytest.raises(UserError, match=r"error that is not known: .* one track .*more queries.*--margin R@10=1.0"):
         gate(baseline, one_run(runs[1]))
     result = gate(baseline, one_run(runs[1]), margins={"R@10": 1.0})
     assert result.exit_code == 3

@@ -278,12 +278,13 @@ def _with_margins(baseline: Baseline, tests: Sequence[_Test]) -> list[_Test]:
         if not test.given:
             margin = default_margin(test.before, test.cell.queries.first, test.cell.queries.second, len(tests))
             if not margin > 0:
-                why = "does not vary over the baseline's queries"
+                why, more = "does not vary over the baseline's queries", ""
                 if np.isnan(margin):
                     why = "has an error that is not known: the baseline's queries are of one track or negative"
+                    more = "save one of more queries, or "
                 raise UserError(
-                    f"{baseline.file}: {test.cell.label}: {test.metric} {why}, so no margin follows from it; name one: "
-                    f"--margin {test.metric}=1.0"
+                    f"{baseline.file}: {test.cell.label}: {test.metric} {why}, so no margin follows from it; "
+                    f"{more}name one: --margin {test.metric}=1.0"
                 )
         out.append(test._replace(margin=margin))
     return out

@@ -16,11 +16,11 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bench.errors import BenchError, UserError
 
-__all__ = ["VERBS", "guarded", "main", "verbs"]
+__all__ = ["VERBS", "answered", "guarded", "main", "show_while_read", "verbs"]
 
 VERBS = (
     "run", "validate", "ls", "report", "leaderboard", "compare", "gate", "baseline", "latency", "encode", "score",
@@ -121,9 +121,40 @@ def run_typer(app: Any, arguments: Sequence[str], program: str) -> int:
         if type(error).__name__ != "Exit":
             raise
         code = getattr(error, "exit_code", 0)
+    except SystemExit as stop:
+        if not _reader_left(stop):
+            raise
+        raise BrokenPipeError from None
     if code == EXIT_INTERRUPTED:  # some versions turn an interrupt into this code, and say nothing
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+def _reader_left(stop: BaseException) -> bool:
+    """Whether it stands for a closed pipe: click and rich turn one into an exit with code 1, which says regression."""
+    cause = stop if isinstance(stop, OSError) else stop.__context__
+    return isinstance(cause, OSError) and cause.errno in (None, errno.EPIPE)
+
+
+def answered(code: int, show: Callable[[], None]) -> int:
+    """Show an answer that is known: what happens to standard output does not change its exit code."""
+    try:
+        show_while_read(show)
+    except OSError as error:
+        _silence(sys.stdout)
+        _say(f"warning: standard output: {_one_line(error)}; the answer is there in part or not at all")
+    return code
+
+
+def show_while_read(show: Callable[[], None]) -> None:
+    """Show something; once the reader has gone, nothing is shown any more, and the work goes on."""
+    try:
+        show()
+        sys.stdout.flush()
+    except (OSError, SystemExit) as error:
+        if not _reader_left(error):
+            raise
+        _silence(sys.stdout)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,6 +165,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def guarded(action: Callable[[], int]) -> int:
     """Run an action; every failure becomes one message on stderr and an exit code, never a traceback."""
+    _open_closed_streams()
+    code = 0
     try:
         code = action()
         sys.stdout.flush()
@@ -143,8 +176,8 @@ def guarded(action: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted; what was finished is kept, run the same command again to go on", EXIT_INTERRUPTED)
     except BrokenPipeError:
-        _silence_stdout()
-        return 0
+        _silence(sys.stdout)
+        return code
     except MemoryError:
         return _fail("out of memory; what was finished is kept, try --set samples=1 or fewer queries", 4)
     except OSError as error:
@@ -155,9 +188,19 @@ def guarded(action: Callable[[], int]) -> int:
         return _bug(error)
 
 
-def _silence_stdout() -> None:
-    """The reader has gone: without this Python complains once more when it flushes stdout at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _silence(stream: TextIO) -> None:
+    """The reader has gone: without this Python complains once more, and exits with 120, when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError):  # a stream of a test has no number
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _open_closed_streams() -> None:
+    """Started with `>&-` there is no stream at all: what is printed goes nowhere, and no file gets its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _operating_system(error: OSError) -> int:
@@ -179,9 +222,16 @@ def _operating_system(error: OSError) -> int:
 def _fail(message: str, code: int) -> int:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-    with contextlib.suppress(OSError, ValueError):  # nobody reads it: the exit code says it alone
-        print(f"error: {_readable(message)}", file=sys.stderr)
+    _say(f"error: {_readable(message)}")
     return code
+
+
+def _say(line: str) -> None:
+    """A line on stderr; one that nobody can read changes no exit code."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # closed, by the reader or by whoever started this
+        _silence(sys.stderr)
 
 
 def _readable(message: str) -> str:

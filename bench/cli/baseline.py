@@ -34,7 +34,9 @@ def save(
     """Write the ranks per query of a run's unmodified cells, with digests, to one JSON file."""
     from bench.comparison import one_run
     from bench.gate import save_baseline
+    from bench.gate.files import check_targets
 
+    check_targets({"--out": out})
     keys = [key.strip() for text in metrics or () for key in text.split(",") if key.strip()] or None
     found = one_run(run)
     cells = save_baseline(found, out, metrics=keys, retrievers=retrievers, every=every)

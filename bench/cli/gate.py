@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli._app import answered
 from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.gate import GateResult
 
 __all__ = ["app"]
 
@@ -55,22 +59,28 @@ def gate(
     from bench import gate as gating
     from bench.comparison import one_run
     from bench.gate import output
-    from bench.store import write_atomic
+    from bench.gate.files import check_targets, write
 
+    check_targets({"--junit": junit, "--markdown": markdown}, {"--baseline": baseline})
     keys = [key.strip() for text in metrics or () for key in text.split(",") if key.strip()] or None
     result = gating.gate(
         gating.load_baseline(baseline), one_run(candidate), margins=given, metrics=keys, renamed=names,
         retrievers=retrievers, datasets=datasets,
     )  # fmt: skip
     if junit is not None:
-        write_atomic(junit, output.as_junit(result, inconclusive_fails=inconclusive == "fail"))
+        write(junit, output.as_junit(result, inconclusive_fails=inconclusive == "fail"))
     if markdown is not None:
-        write_atomic(markdown, output.as_markdown(result))
+        write(markdown, output.as_markdown(result))
+    return answered(result.exit_code, lambda: _show(result, format_))
+
+
+def _show(result: GateResult, format_: str) -> None:
+    from bench.gate import output
+
     if format_ == "table":
         output.print_gate(result)
     else:
         print({"md": output.as_markdown, "json": output.as_json}[format_](result), end="")
-    return result.exit_code
 
 
 def _pairs(flag: str, given: Sequence[str] | None, example: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli import _options as options
+from bench.cli._app import show_while_read
 from bench.errors import BenchError, UserError
 from bench.settings import Settings, read_settings
 
@@ -113,7 +114,11 @@ def _execute(suite: Any, request: _Request) -> None:
     with _progress(suite.name, request.verbosity) as tick:
         folder = run_suite(suite, run_options, tick)
     _tell_damage(folder)
-    if request.verbosity >= 0:
+    show_while_read(lambda: _show(folder, request.verbosity))
+
+
+def _show(folder: Path, verbosity: int) -> None:
+    if verbosity >= 0:
         from bench.report.terminal import print_report
 
         print_report(folder)

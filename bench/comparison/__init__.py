@@ -93,11 +93,12 @@ def compare_runs(
     """
     first = a if isinstance(a, Run) else one_run(a)
     second = first if b is None else b if isinstance(b, Run) else one_run(b)
-    for key in metrics or ():
+    keys = None if metrics is None else list(dict.fromkeys(metrics))  # a test that is asked for twice is one test
+    for key in keys or ():
         if not is_of_ranks(key):
             checked("metric", key, {*first.metric_info, "logRank"}, first.folder)
     pairs = matched(first, second, retrievers, dataset=dataset, modifier=modifier)
-    cells = [compare_cells(first, second, pair, metrics, top) for pair in pairs]
+    cells = [compare_cells(first, second, pair, keys, top) for pair in pairs]
     return Comparison(str(first.folder), str(second.folder), retrievers, tuple(_corrected(cells)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +15,14 @@ from bench.report.load import PRESET_PARAMS, Run, find_runs
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Pair", "checked", "describe", "identity", "matched", "one_run", "options", "same_fingerprints", "table"]
+__all__ = [
+    "Pair", "checked", "describe", "identity", "matched", "one_run", "options", "same_fingerprints", "table",
+    "told_apart",
+]  # fmt: skip
+
+
+#: Characters of a fingerprint in a message.
+_SHOWN = 12
 
 
 class Pair(NamedTuple):
@@ -29,16 +36,19 @@ def one_run(path: str | Path) -> Run:
     """A run by its folder, or by a folder above it that holds no other.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: there is none, or several, or it has no cells.
     """
     folder = Path(path)
-    if (folder / "summary.json").is_file() or not folder.is_dir():
-        return Run(folder)
-    found = find_runs(folder)
-    if len(found) > 1:
-        some = ", ".join(map(str, found[:4])) + (", …" if len(found) > 4 else "")
-        raise UserError(f"{folder}: holds {len(found)} runs ({some}); name one of them")
-    return Run(found[0])
+    if not (folder / "summary.json").is_file() and folder.is_dir():
+        found = find_runs(folder)
+        if len(found) > 1:
+            some = ", ".join(map(str, found[:4])) + (", …" if len(found) > 4 else "")
+            raise UserError(f"{folder}: holds {len(found)} runs ({some}); name one of them")
+        folder = found[0]
+    run = Run(folder)
+    if not run.summary["cells"]:
+        raise UserError(f"{folder}: this run has no cells; run its suite again: bench run {run.suite}")
+    return run
 
 
 def options(run: Run, cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,13 +101,35 @@ def same_fingerprints(
         UserError: a dataset differs; the message has both fingerprints.
     """
     found = {cell["dataset"]: cell["data_fingerprint"] for cell in first}
-    for cell in second:
-        dataset, own = cell["dataset"], cell["data_fingerprint"]
-        if found.get(dataset, own) != own:
-            raise UserError(
-                f"dataset {dataset!r} is not the same data: its fingerprint is {found[dataset]} in {names[0]} and "
-                f"{own} in {names[1]}; run both again on one version of the data"
-            )
+    others = [(cell["dataset"], cell["data_fingerprint"]) for cell in second]
+    unlike = dict.fromkeys((name, own) for name, own in others if found.get(name, own) != own)
+    if unlike:
+        told = "; ".join(
+            f"dataset {name!r} is not the same data: its fingerprint is {_short(found[name])} in {names[0]} and "
+            f"{_short(own)} in {names[1]}"
+            for name, own in unlike
+        )
+        raise UserError(
+            f"{told}; run both again on one version of the data, or choose datasets that are the same by --dataset"
+        )
+
+
+def _short(fingerprint: str) -> str:
+    """Enough of a digest to tell it from another."""
+    return fingerprint if len(fingerprint) <= _SHOWN else f"{fingerprint[:_SHOWN]}…"
+
+
+def told_apart(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Why one of several cells cannot be taken: they measure the same, and differ in how finely they sample."""
+    each = "; ".join(f"{cell['key']} ({_sampling(cell)})" for cell in cells)
+    return (
+        f"{len(cells)} cells differ only in how finely they sample, so none is the one that is meant: {each}; run the "
+        "suite with one of these settings, or give the retrievers names of their own"
+    )
+
+
+def _sampling(cell: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={cell['params'].get(name)}" for name in sorted(PRESET_PARAMS))
 
 
 def matched(a: Run, b: Run, retrievers: tuple[str, str] | None = None, **only: str | None) -> list[Pair]:
@@ -110,31 +142,45 @@ def matched(a: Run, b: Run, retrievers: tuple[str, str] | None = None, **only: s
         **only: `dataset` and `modifier` to which cells are restricted; None for no restriction.
 
     Raises:
-        UserError: different data, a name that a run does not have, or no cell in common.
+        UserError: different data, a name that a run does not have, no cell in common, or several that measure the same.
     """
-    cells_a, cells_b = a.summary["cells"], b.summary["cells"]
     names = (str(a.folder), str(b.folder))
-    same_fingerprints(cells_a, cells_a, (names[0], names[0]))
-    same_fingerprints(cells_a, cells_b, names)
     for field, name in only.items():
         if name is not None:
-            checked(field, name, {cell[field] for cell in cells_a}, a.folder)
+            checked(field, name, {cell[field] for cell in a.summary["cells"]}, a.folder)
     for name, run in zip(retrievers or (), (a, b), strict=False):
         checked("retriever", name, {cell["retriever"] for cell in run.summary["cells"]}, run.folder)
-    place = "*" if retrievers else None
-    others = {
-        identity(b, cell, place): cell for cell in cells_b if retrievers is None or cell["retriever"] == retrievers[1]
-    }
+    # Data of other datasets may differ.
+    cells_a, cells_b = (
+        [cell for cell in run.summary["cells"] if only.get("dataset") in (None, cell["dataset"])] for run in (a, b)
+    )
+    same_fingerprints(cells_a, cells_a, (names[0], names[0]))
+    same_fingerprints(cells_a, cells_b, names)
+    first, second = retrievers or (None, None)
+    ours, theirs = _by_identity(a, cells_a, first), _by_identity(b, cells_b, second)
     pairs = []
-    for cell in cells_a:
-        if retrievers is not None and cell["retriever"] != retrievers[0]:
-            continue
-        other = others.get(identity(a, cell, place))
-        if other is not None and all(cell[field] == name for field, name in only.items() if name is not None):
-            pairs.append(Pair(cell, _same_task(cell, other, names)))
+    for place, cells in ours.items():
+        if place in theirs and all(cells[0][field] == name for field, name in only.items() if name is not None):
+            one, other = _only(a, cells), _only(b, theirs[place])
+            pairs.append(Pair(one, _same_task(one, other, names)))
     if not pairs:
         raise UserError(_nothing_shared(a, b, retrievers, only))
     return pairs
+
+
+def _by_identity(run: Run, cells: Iterable[dict[str, Any]], retriever: str | None) -> dict[str, list[dict[str, Any]]]:
+    """What is measured -> cells that do; of one retriever, whatever its name, where one is given."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for cell in cells:
+        if retriever is None or cell["retriever"] == retriever:
+            found.setdefault(identity(run, cell, retriever and "*"), []).append(cell)
+    return found
+
+
+def _only(run: Run, cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if len(cells) > 1:
+        raise UserError(f"{run.folder}: {describe(run, cells[0])}: {told_apart(cells)}")
+    return cells[0]
 
 
 def _same_task(a: dict[str, Any], b: dict[str, Any], names: tuple[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.comparison import CellComparison, Comparison, Difference
 from bench.report._format import p_value, rounded
 from bench.report._table import Entry, Table, mark, number, text
+from bench.report._untrusted import escape
 from bench.report.load import Value
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def as_csv(comparison: Comparison) -> str:
 
 def as_markdown(comparison: Comparison) -> str:
     """The tables of the terminal as Markdown, and the notes below."""
-    parts = [_heading(comparison), *(table.markdown() for table in _tables(comparison))]
-    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in _notes(comparison))]) + "\n"
+    parts = [escape(_heading(comparison)), *(table.markdown() for table in _tables(comparison))]
+    return "\n\n".join([*parts, "\n".join(f"- {escape(note)}" for note in _notes(comparison))]) + "\n"
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from bench.report.load import Run
 
-__all__ = ["LOG_RANK", "Info", "aggregate", "column", "counted", "from_ranks", "info", "is_of_ranks"]
+__all__ = [
+    "LOG_RANK", "Info", "aggregate", "column", "counted", "from_ranks", "info", "is_of_ranks",
+    "is_share_of_hits",
+]  # fmt: skip
 
 #: Mean of log₂ rank: uses the whole rank, and a rank that doubles counts the same wherever it stands.
 LOG_RANK = "logRank"
@@ -35,6 +38,15 @@ def is_of_ranks(key: str) -> bool:
     (True, True, False)
     """
     return key in ("MRR", LOG_RANK) or _RECALL.fullmatch(key) is not None
+
+
+def is_share_of_hits(key: str) -> bool:
+    """Whether a query has 0 or 100 in a metric: `R@k`.
+
+    >>> is_share_of_hits("R@10"), is_share_of_hits("MRR")
+    (True, False)
+    """
+    return _RECALL.fullmatch(key) is not None
 
 
 def info(run: Run, key: str) -> Info | None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench import stats
-from bench.comparison.cells import checked, options, same_fingerprints, table
+from bench.comparison.cells import checked, options, same_fingerprints, table, told_apart
 from bench.comparison.paired import paired_difference
 from bench.comparison.values import Info, column, from_ranks, is_of_ranks
 from bench.errors import UserError
-from bench.gate.baseline import Baseline, BaselineCell, gateable, load_baseline, save_baseline
+from bench.gate.baseline import Baseline, BaselineCell, Queries, gateable, load_baseline, save_baseline
 from bench.gate.decide import ALPHA, Decision, decide, default_margin, exit_code
+from bench.gate.losses import NO_TAIL, Stake, Tail, stake, tail
 from bench.report.load import Run
 from bench.stats import finite
 
@@ -92,6 +93,21 @@ class _Test(NamedTuple):
     after: np.ndarray
     margin: float
     given: bool
+    at_stake: Stake
+    same: bool
+    """Every rank of the cell is that of the baseline: nothing changed, and so nothing can have been overlooked."""
+
+    @property
+    def gain(self) -> np.ndarray:
+        """(n,) candidate minus baseline in the better direction."""
+        return (self.before - self.after) if self.info.higher_is_better is False else (self.after - self.before)
+
+    @property
+    def tail(self) -> Tail:
+        gain = self.gain
+        if self.same and not np.nansum(np.abs(gain)):
+            return NO_TAIL
+        return tail(gain, self.at_stake, self.cell.queries.first, self.cell.queries.second)
 
 
 def gate(
@@ -148,7 +164,11 @@ def _check_margins(given: Mapping[str, float], infos: Mapping[str, Info]) -> Non
     for key, margin in given.items():
         if key not in infos:
             raise UserError(f"--margin {key}: {key!r} is not gated here; gated: {', '.join(infos)} (see --metric)")
-        if not (np.isfinite(margin) and margin > 0):
+        if not np.isfinite(margin):
+            raise UserError(
+                f"--margin {key}={margin:g} is not finite; name the loss that you accept, such as --margin {key}=1.0"
+            )
+        if not margin > 0:
             raise UserError(
                 f"--margin {key}={margin:g}: a margin is above 0, since no number of queries shows that nothing at all "
                 f"was lost; name the loss that you accept, such as --margin {key}=1.0"
@@ -169,13 +189,10 @@ def _tests(
             f"asked (the first is {missing[0]!r}); run the candidate with the baseline's settings"
         )
     frame = frame.loc[list(cell.queries.ids)]
+    same = "rank" in frame and np.array_equal(frame["rank"].to_numpy(dtype=np.float64), cell.ranks, equal_nan=True)
     found = []
     for key, known in infos.items():
-        before = cell.values(key)
-        if before is None:
-            raise UserError(
-                f"{baseline.file}: has no values of {key!r}; save it again: bench baseline save RUN --metric {key}"
-            )
+        before = _before(baseline, cell, key)
         after = _after(frame, cell, key)
         lost = np.isnan(after) & ~np.isnan(before)
         if lost.any():
@@ -184,7 +201,29 @@ def _tests(
                 f"{run.folder}: {cell.label}: the candidate has no {key} for {int(lost.sum())} queries for which the "
                 f"baseline has it ({why}); run it again, or gate others by --metric"
             )
-        found.append(_Test(cell, retriever, key, known, before, after, given.get(key, np.nan), key in given))
+        bounds = run.metric_info.get(key, {}).get("range") or (None, None)
+        at_stake = stake(key, known, before, after, cell.fields["n_gallery"], bounds)
+        margin = given.get(key, np.nan)
+        found.append(_Test(cell, retriever, key, known, before, after, margin, key in given, at_stake, same))
+    return found
+
+
+def _before(baseline: Baseline, cell: BaselineCell, key: str) -> np.ndarray:
+    """The baseline's values.
+
+    Raises:
+        UserError: the file has none of this metric, or no query of the cell has one.
+    """
+    found = cell.values(key)
+    if found is None:
+        raise UserError(
+            f"{baseline.file}: has no values of {key!r}; save it again: bench baseline save RUN --metric {key}"
+        )
+    if np.isnan(found).all():
+        raise UserError(
+            f"{baseline.file}: no query has a value of {key} in {cell.label}; gate other metrics by --metric, or save "
+            "a baseline without the cell"
+        )
     return found
 
 
@@ -199,28 +238,32 @@ def _after(frame: pd.DataFrame, cell: BaselineCell, key: str) -> np.ndarray:
 
 
 def _candidate_cell(run: Run, cell: BaselineCell, retriever: str) -> dict[str, Any]:
-    named = {cell["retriever"] for cell in run.summary["cells"]}
+    named = {other["retriever"] for other in run.summary["cells"]}
     if retriever not in named:
         raise UserError(
             f"{run.folder}: has no retriever {retriever!r}, which the baseline has ({cell.label}); it has "
             f"{', '.join(sorted(named))}: name one by --as {cell.retriever}=NAME, or gate others by --retriever"
         )
     wanted = _place(cell.dataset, retriever, cell.fields["modifier"], cell.fields["seed"], cell.options)
-    for other in run.summary["cells"]:
-        place = _place(other["dataset"], other["retriever"], other["modifier"], other["seed"], options(run, other))
-        if place == wanted:
-            for field in ("n_gallery", "protocol"):
-                if other.get(field) != cell.fields[field]:
-                    raise UserError(
-                        f"{run.folder}: {cell.label}: {field} is {other.get(field)}, the baseline's is "
-                        f"{cell.fields[field]}; run the candidate with the baseline's settings"
-                    )
-            return other
-    raise UserError(
-        f"{run.folder}: lacks a cell of the baseline: {cell.label}"
-        f"{f' (as {retriever})' if retriever != cell.retriever else ''}; run the candidate with the baseline's "
-        "datasets and seeds, or save a baseline without the cell"
-    )
+    found = [
+        other for other in run.summary["cells"]
+        if wanted == _place(other["dataset"], other["retriever"], other["modifier"], other["seed"], options(run, other))
+    ]  # fmt: skip
+    if not found:
+        raise UserError(
+            f"{run.folder}: lacks a cell of the baseline: {cell.label}"
+            f"{f' (as {retriever})' if retriever != cell.retriever else ''}; run the candidate with the baseline's "
+            "datasets and seeds, or save a baseline without the cell"
+        )
+    if len(found) > 1:
+        raise UserError(f"{run.folder}: {cell.label}: {told_apart(found)}")
+    for field in ("n_gallery", "protocol"):
+        if found[0].get(field) != cell.fields[field]:
+            raise UserError(
+                f"{run.folder}: {cell.label}: {field} is {found[0].get(field)}, the baseline's is "
+                f"{cell.fields[field]}; run the candidate with the baseline's settings"
+            )
+    return found[0]
 
 
 def _place(dataset: str, retriever: str, modifier: str, seed: int, params: Mapping[str, Any]) -> str:
@@ -235,9 +278,13 @@ def _with_margins(baseline: Baseline, tests: Sequence[_Test]) -> list[_Test]:
         if not test.given:
             margin = default_margin(test.before, test.cell.queries.first, test.cell.queries.second, len(tests))
             if not margin > 0:
+                why, more = "does not vary over the baseline's queries", ""
+                if np.isnan(margin):
+                    why = "has an error that is not known: the baseline's queries are of one track or negative"
+                    more = "save one of more queries, or "
                 raise UserError(
-                    f"{baseline.file}: {test.cell.label}: {test.metric} does not vary over the baseline's queries (or "
-                    f"they are one cluster), so no margin follows from it; name one: --margin {test.metric}=1.0"
+                    f"{baseline.file}: {test.cell.label}: {test.metric} {why}, so no margin follows from it; "
+                    f"{more}name one: --margin {test.metric}=1.0"
                 )
         out.append(test._replace(margin=margin))
     return out
@@ -246,17 +293,18 @@ def _with_margins(baseline: Baseline, tests: Sequence[_Test]) -> list[_Test]:
 def _judged(baseline: Baseline, run: Run, tests: Sequence[_Test]) -> GateResult:
     rows = []
     for test in tests:
-        sign = -1.0 if test.info.higher_is_better is False else 1.0
-        difference = sign * (test.after - test.before)
-        queries = test.cell.queries
-        complete = ~np.isnan(difference)
-        rows.append((paired_difference(difference, queries.first, queries.second), int(complete.sum()),
-                     len(np.unique(queries.first[complete])), complete))  # fmt: skip
-    decisions = decide([row[0] for row in rows], [test.margin for test in tests], [row[1] for row in rows])
+        gain, queries = test.gain, test.cell.queries
+        complete = ~np.isnan(gain)
+        rows.append((paired_difference(gain, queries.first, queries.second), int(complete.sum()),
+                     _groups(queries, complete), complete))  # fmt: skip
+    decisions = decide(
+        [row[0] for row in rows], [test.margin for test in tests], [row[1] for row in rows],
+        [test.tail for test in tests],
+    )  # fmt: skip
     judged = tuple(
         Judged(
             test.cell.label, test.retriever, test.cell.dataset, test.metric, test.info,
-            float(test.before[complete].mean()) if n else np.nan, float(test.after[complete].mean()) if n else np.nan,
+            float(test.before[complete].mean()), float(test.after[complete].mean()),
             change, n, groups, test.margin, test.given, decision,
         )
         for test, (change, n, groups, complete), decision in zip(tests, rows, decisions, strict=True)
@@ -267,3 +315,9 @@ def _judged(baseline: Baseline, run: Run, tests: Sequence[_Test]) -> GateResult:
     renamed = {test.cell.retriever: test.retriever for test in tests if test.cell.retriever != test.retriever}
     notes += [f"{new} stands for the baseline's {old}" for old, new in renamed.items()]
     return GateResult(str(baseline.file), baseline.sha256, str(run.folder), run.suite, run.preset, judged, tuple(notes))
+
+
+def _groups(queries: Queries, complete: np.ndarray) -> int:
+    """Clusters of the queries that count; where two groupings cross, of the smaller one."""
+    groupings = [labels for labels in (queries.first, queries.second) if labels is not None]
+    return min(len(np.unique(labels[complete])) for labels in groupings)

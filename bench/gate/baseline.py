@@ -13,11 +13,12 @@ import numpy as np
 
 from bench import __version__
 from bench._json import read_json
-from bench.comparison.cells import checked, describe, options, same_fingerprints, table
+from bench.comparison.cells import checked, describe, identity, options, same_fingerprints, table, told_apart
 from bench.comparison.values import LOG_RANK, Info, aggregate, column, counted, from_ranks, info, is_of_ranks
 from bench.errors import UserError
+from bench.gate.files import write
 from bench.report.load import Run
-from bench.store import canonical_json, write_atomic
+from bench.store import canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,8 @@ KIND = "gdr-bench baseline"
 DEFAULT_METRICS = ("R@10", "MRR", LOG_RANK)
 _TYPES = {"dataset": str, "data_fingerprint": str, "retriever": str, "modifier": str, "params": dict,
           "n_gallery": int}  # fmt: skip
+#: Ranks that are no numbers in JSON: none was found, none was asked for. Older files have null for either.
+_UNRANKED = {"inf": np.inf, "nan": np.nan, None: np.inf}
 _AGAIN = "save it again: bench baseline save"
 _COPIED = ("dataset", "data_fingerprint", "retriever", "modifier", "params", "seed", "space", "encoder_digest",
            "n_gallery", "protocol", "key")  # fmt: skip
@@ -107,7 +110,8 @@ def save_baseline(
         Number of cells in it.
 
     Raises:
-        UserError: a metric or retriever that the run does not have, or no cell with a value.
+        UserError: a metric or retriever that the run does not have, no cell with a value, a cell in which a metric has
+            none, or cells that no candidate could tell apart.
     """
     keys = list(dict.fromkeys(metrics or DEFAULT_METRICS))
     infos = {key: gateable(run, key) for key in keys}
@@ -115,12 +119,16 @@ def save_baseline(
     wanted = {checked("retriever", name, names, run.folder) for name in retrievers or ()}
     queries: dict[str, dict[str, Any]] = {}
     cells = []
+    kept: dict[str, Mapping[str, Any]] = {}
     for cell in run.summary["cells"]:
         if wanted and cell["retriever"] not in wanted:
             continue
         if every or (run.is_unmodified(cell) and (wanted or not cell.get("replicate"))):
             entry = _cell_entry(run, cell, keys, queries)
             cells += [] if entry is None else [entry]
+            first = cell if entry is None else kept.setdefault(identity(run, cell), cell)
+            if first is not cell:
+                raise UserError(f"{run.folder}: {describe(run, cell)}: {told_apart([first, cell])}")
     if not cells:
         raise UserError(f"{run.folder}: no unmodified cell has ranks; keep modified ones too: --all")
     document = {
@@ -132,7 +140,7 @@ def save_baseline(
         "queries": queries, "cells": cells,
     }  # fmt: skip
     document["sha256"] = _content_digest(document)
-    write_atomic(file, _text(document))
+    write(file, _text(document))
     return len(cells)
 
 
@@ -171,6 +179,11 @@ def _cell_entry(
         found = column(frame, key, cell["n_gallery"])
         if found is None:
             raise UserError(f"{run.folder}: {describe(run, cell)} has no {key!r}; add it to the suite's metrics")
+        if np.isnan(found).all():
+            raise UserError(
+                f"{run.folder}: no query has a value of {key} in {describe(run, cell)}; name other metrics by "
+                "--metric, or other retrievers by --retriever"
+            )
         if is_of_ranks(key):
             derived = from_ranks(key, ranks, cell["n_gallery"], counted(frame))
             if np.allclose(found, derived, rtol=0, atol=1e-9, equal_nan=True):
@@ -182,7 +195,7 @@ def _cell_entry(
     return {
         **{field: cell.get(field) for field in _COPIED}, "options": options(run, cell), "label": describe(run, cell),
         "per_query_sha256": _digest(run.folder / "per_query" / f"{cell['key']}.parquet"), "queries": name,
-        "ranks": [_short(v) if np.isfinite(v) else None for v in ranks.tolist()], "values": values,
+        "ranks": [_short(v) if np.isfinite(v) else str(v) for v in ranks.tolist()], "values": values,
     }  # fmt: skip
 
 
@@ -204,6 +217,8 @@ def load_baseline(file: Path) -> Baseline:
     Raises:
         UserError: it is missing, damaged, was changed by hand, or of another version.
     """
+    if file.is_dir():
+        raise UserError(f"{file}: is a folder; name the JSON file that `bench baseline save` wrote")
     if not file.is_file():
         raise UserError(f"{file}: no such file; save one: bench baseline save RUN --out {file}")
     document = read_json(file, _AGAIN)
@@ -244,7 +259,7 @@ def _read_cell(entry: Mapping[str, Any], queries: Mapping[str, Any]) -> Baseline
     if asked["not_counted"] is not None:
         counts = np.ones(len(tracks), dtype=bool)
         counts[asked["not_counted"]] = False
-    ranks = np.array([np.inf if rank is None else rank for rank in entry["ranks"]], dtype=np.float64)
+    ranks = np.array([_UNRANKED.get(rank, rank) for rank in entry["ranks"]], dtype=np.float64)
     first, second = (tracks, None) if negatives is None else (negatives, tracks)
     stored = {
         key: np.array([np.nan if v is None else v for v in values], dtype=np.float64)

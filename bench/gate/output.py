@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from bench.comparison.output import console, print_table
+from bench.comparison.values import is_share_of_hits
 from bench.gate import GateResult, Judged
 from bench.gate.decide import ALPHA, POWER
 from bench.report._format import rounded
@@ -23,6 +24,8 @@ _ARROW = {True: " ↑", False: " ↓", None: ""}
 MANY = 1_000_000
 #: Tests without a regression that stand in the open in Markdown; more are folded.
 OPEN = 12
+#: Queries whose hits a margin should be.
+FEW = 10
 #: XML 1.0 has no place for these, escaped or not.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -87,7 +90,8 @@ def as_junit(result: GateResult, inconclusive_fails: bool = False) -> str:
         if verdict != "none":
             kind = "failure" if verdict == "regression" or inconclusive_fails else "skipped"
             counts[kind] += 1
-            ElementTree.SubElement(case, kind, message=_clean(f"{verdict}: {_said(one)}"))
+            said = _clean(f"{verdict}: {_said(one)}")
+            ElementTree.SubElement(case, kind, message=said).text = said  # some servers show one, some the other
         else:
             ElementTree.SubElement(case, "system-out").text = _clean(_said(one))
     suite.set("tests", str(len(result.judged)))
@@ -124,6 +128,8 @@ def _needed(one: Judged) -> str:
     """Queries that were asked, and how many would decide an inconclusive test."""
     if one.decision.verdict != "inconclusive":
         return str(one.n)
+    if one.n_clusters < 2:
+        return f"{one.n}; the error is not known from one track or negative: ask more"
     needed = one.decision.queries
     if needed is None:
         return f"{one.n}; no number would decide"
@@ -156,8 +162,9 @@ def _notes(result: GateResult) -> list[str]:
     notes = [
         "change: candidate minus baseline in the better direction, paired by query, clustered by track (and negative); "
         f"regression: the upper end lies below minus the margin; none: the lower end lies above it; ends at Holm's "
-        f"level of each test (one test: {100 * (1 - ALPHA):g} %), so the chance of any false regression among the "
-        f"{len(result.judged)} tests stays below {100 * ALPHA / 2:g} %, and that of any false none too",
+        f"level of each test (one test: {100 * (1 - ALPHA):g} %), the lower one further out where few queries changed, "
+        f"so the chance of any false regression among the {len(result.judged)} tests stays below {100 * ALPHA / 2:g} "
+        "%, and that of any false none too",
     ]
     if any(not one.margin_given for one in result.judged):
         notes.append(
@@ -166,14 +173,28 @@ def _notes(result: GateResult) -> list[str]:
         )
     if any(one.decision.queries for one in result.judged):
         notes.append("queries that would decide: with 80 % power, if the change stayed what it is")
+    few = [one for one in result.judged if _few(one)]
+    if few:
+        notes.append(
+            f"the margin is less than {FEW} queries with a hit ({_named(few)}): none is told there only where next to "
+            "nothing changed; ask more queries, or accept a larger loss"
+        )
     blind = [one for one in result.judged if _blind(one)]
     if blind:
-        some = "; ".join(f"{one.metric} of {one.label}" for one in blind[:3]) + ("; …" if len(blind) > 3 else "")
         notes.append(
-            f"two margins are more than there is to lose ({some}): a regression there can hardly be told; ask more "
-            "queries (--preset full), gate fewer cells (--retriever) or go by logRank"
+            f"two margins are more than there is to lose ({_named(blind)}): a regression there can hardly be told; ask "
+            "more queries (--preset full), gate fewer cells (--retriever) or go by logRank"
         )
     return [*notes, *result.notes]
+
+
+def _named(some: Sequence[Judged]) -> str:
+    return "; ".join(f"{one.metric} of {one.label}" for one in some[:3]) + ("; …" if len(some) > 3 else "")
+
+
+def _few(one: Judged) -> bool:
+    """So few hits are the margin that losing all of them may be chance."""
+    return is_share_of_hits(one.metric) and one.margin * one.n / 100 < FEW
 
 
 def _blind(one: Judged) -> bool:

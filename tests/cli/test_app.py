@@ -142,7 +142,7 @@ class OutOfMemoryError(RuntimeError):
 def test_every_failure_has_its_exit_code_and_no_traceback(
     error: BaseException, code: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_app, "_silence_stdout", lambda: None)
+    monkeypatch.setattr(_app, "_silence", lambda stream: None)
     assert _app.guarded(_raise(error)) == code
     err = capfd.readouterr().err
     assert "Traceback" not in err

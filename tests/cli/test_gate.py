@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from string import Template
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 N = 200
+WORKFLOW = Path(__file__).parents[2] / "docs" / "ci" / "github-actions.yml"
 
 
 @pytest.fixture
@@ -88,6 +94,11 @@ def test_another_name(bench: Callable, write_run: Callable, tmp_path: Path, base
         (("--margin", "R@10"), "write it as R@10=1.0"),
         (("--margin", "R@10=much"), "'much' is no number"),
         (("--margin", "R@10=0"), "a margin is above 0"),
+        (("--margin", "R@10=1e400"), "--margin R@10=inf is not finite"),
+        (("--junit", "."), "--junit .: is a folder; name a file in it, such as gate.xml"),
+        (("--markdown", "."), "--markdown .: is a folder; name a file in it, such as gate.md"),
+        (("--junit", "same.xml", "--markdown", "./same.xml"), "--junit and --markdown name the same file"),
+        (("--junit", "/proc/none/gate.xml"), "/proc/none/gate.xml: cannot be written"),
         (("--margin", "R@10=1", "--margin", "R@10=2"), "given twice"),
         (("--as", "gdr-clap"), "write it as gdr-clap=my-encoder"),
         (("--inconclusive", "maybe"), "choose one of fail, pass"),
@@ -109,3 +120,61 @@ def test_files_that_are_not_there(bench: Callable, runs: dict[str, Path], baseli
     assert bench("gate", "--baseline", baseline, "--candidate", tmp_path / "no").code == 2
     assert bench("baseline", "save", tmp_path / "no", "--out", tmp_path / "x.json").code == 2
     assert not (tmp_path / "x.json").exists()
+    folder = bench("baseline", "save", runs["same"], "--out", tmp_path)
+    assert folder.code == 2
+    assert f"--out {tmp_path}: is a folder; name a file in it, such as {tmp_path / 'baseline.json'}" in folder.err
+    assert bench("baseline", "save", runs["same"], "--out", "/proc/none/b.json").code == 2
+    read = bench("gate", "--baseline", tmp_path, "--candidate", runs["same"])
+    assert read.code == 2
+    assert "is a folder; name the JSON file" in read.err
+
+
+def test_a_baseline_is_not_written_over(bench: Callable, runs: dict[str, Path], baseline: Path) -> None:
+    content = baseline.read_bytes()
+    done = bench("gate", "--baseline", baseline, "--candidate", runs["same"], "--markdown", baseline)
+    assert done.code == 2
+    assert "--baseline and --markdown name the same file" in done.err
+    assert baseline.read_bytes() == content
+
+
+@pytest.fixture
+def workflow() -> dict[str, Any]:
+    return YAML(typ="safe", pure=True).load(WORKFLOW)
+
+
+@pytest.mark.parametrize(("name", "code"), [("same", 0), ("broken", 1)])
+def test_the_gate_of_the_workflow_in_the_docs_runs(
+    bench: Callable, workflow: dict[str, Any], runs: dict[str, Path], baseline: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, name: str, code: int,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    runs[name].rename(tmp_path / "results")
+    assert str(baseline.relative_to(tmp_path)) == workflow["env"]["BASELINE"]
+    steps = {step["name"]: step["run"] for step in workflow["jobs"]["gate"]["steps"] if "run" in step}
+    filled = Template(steps["Gate"]).substitute(workflow["env"])
+    program, *arguments = shlex.split(filled)
+    assert (program, arguments[0]) == ("bench", "gate")
+    done = bench(*arguments)
+    assert done.code == code, done.err
+    shown = steps["Show the answer"].split()
+    assert Path(shown[3]).read_text().startswith("### Retrieval gate")
+    assert ElementTree.parse("gate/junit.xml").getroot().get("tests") == "3"
+    # A retriever of another name, which the file's comment shows how to give.
+    renamed = bench(*arguments, "--as", "gdr-clap=my-encoder")
+    assert renamed.code == 2
+    assert "has no retriever 'my-encoder'" in renamed.err
+
+
+def test_the_run_and_the_baseline_of_the_workflow_have_options_that_exist(
+    bench: Callable, workflow: dict[str, Any]
+) -> None:
+    steps = {step["name"]: step["run"] for step in workflow["jobs"]["gate"]["steps"] if "run" in step}
+    lines = [Template(steps["Run the suite"]).substitute(workflow["env"])]
+    lines += re.findall(r"^#   (bench .*)$", WORKFLOW.read_text(), re.MULTILINE)
+    assert len(lines) == 3
+    for line in lines:
+        _, *arguments = shlex.split(line)
+        options = {word for word in arguments if word.startswith("--")}
+        verb = arguments[: 2 if arguments[0] == "baseline" else 1]
+        told = bench(*verb, "--help").out
+        assert all(re.search(rf"{option}\b", told) for option in options), (line, told)

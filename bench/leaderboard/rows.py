@@ -96,14 +96,15 @@ class _Candidate(NamedTuple):
 
     @property
     def preference(self) -> tuple[Any, ...]:
-        """Full before quick, then more queries and metrics, the smaller seed, the later run.
+        """Full before quick, then more queries and metrics, the smaller seed, the later numbers.
 
         No time of a file counts: a copy of the results gives the same board.
         """
         known = sum(self.run.value(self.cell, metric).value is not None for metric in METRICS)
-        started = str(self.provenance.get("started") or "")
+        # When the numbers were made; a run from the cache has the time of its last start, which says nothing.
+        made = _at(self.provenance, "cells", self.cell["key"], "when") or self.provenance.get("started")
         full, n, seed = self.run.preset == "full", self.cell["n_queries"], int(self.cell["seed"])
-        return (full, n, known, -seed, started)
+        return (full, n, known, -seed, str(made or ""))
 
     @property
     def name(self) -> tuple[str, str, str]:

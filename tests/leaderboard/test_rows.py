@@ -118,6 +118,19 @@ def test_of_equal_runs_the_later_one_counts_and_no_time_of_a_file(
     assert value > 80
 
 
+def test_a_run_that_was_only_read_from_the_cache_again_is_no_later_one(
+    tmp_path: Path, make_cell: MakeCell, make_run: MakeRun
+) -> None:
+    older = make_run(tmp_path, [make_cell("clap", 0.2)], run_id="a" * 12, started="2026-03-01T00:00:00Z")
+    newer = make_run(tmp_path, [make_cell("clap", 0.2)], run_id="b" * 12, started="2026-02-01T00:00:00Z")
+    for folder, when in ((older, "2026-01-01T00:00:00Z"), (newer, "2026-02-01T00:00:00Z")):
+        provenance = json.loads((folder / "provenance.json").read_text())
+        (key,) = (cell["key"] for cell in Run(folder).summary["cells"])
+        (folder / "provenance.json").write_text(json.dumps({**provenance, "cells": {key: {"when": when}}}))
+    (row,) = _collected(tmp_path).rows
+    assert row.run.folder == newer
+
+
 def test_more_queries_count_before_a_later_run(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun) -> None:
     make_run(tmp_path, [make_cell("clap", queries=range(300))])
     make_run(tmp_path, [make_cell("clap", queries=range(100))], suite="trial", started="2026-09-09T00:00:00Z")

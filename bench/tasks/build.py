@@ -112,7 +112,7 @@ class TaskBuilder:
 
     def _source(self, retriever: str) -> QuerySource:
         part = self.plan.retrievers[retriever]
-        return QuerySource(part, part.space, self.cache, self.busy)
+        return QuerySource(part, part.space, self.cache, self.busy, self.plan.origin(retriever))
 
     def _sampling(self, cell: Cell) -> Sampling:
         settings = self.plan.settings(cell.retriever)

@@ -23,8 +23,8 @@ from bench.plan import Cell, Plan, group_cells, nfe
 from bench.provenance import Phases, provenance
 from bench.run_log import RunLog
 from bench.settings import limited_threads
-from bench.store import Cache, content_key, ensure_writable, locked, remove_leftovers, write_atomic
-from bench.store.sums import REPORT, SUMS, damaged_files, write_sums
+from bench.store import Cache, content_key, discard, ensure_writable, remove_leftovers, sha256_of, write_atomic
+from bench.store.sums import REPORT, damaged_files, drop_sums, folder_locked, is_listed, put, write_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,8 +93,14 @@ class _Group:
 class _Run:
     """One run of a suite into one folder."""
 
-    def __init__(self, suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None) -> None:
-        self.suite, self.options = suite, options
+    def __init__(
+        self,
+        suite: Suite,
+        options: RunOptions,
+        tick: Callable[[int, int, str], None] | None,
+        tell: Callable[[list[str]], None] | None,
+    ) -> None:
+        self.suite, self.options, self.tell = suite, options, tell
         self.plan = Plan(suite, options.device)
         self.cache = Cache(options.cache_dir, options.fresh)
         self.store = CellStore(self.folder, self.cache, SUMMARY_VERSION)
@@ -132,7 +138,7 @@ class _Run:
         problems = bundle.check(sorted(self.plan.bundle_files()))
         if problems:
             raise BundleError("\n".join(problems))
-        self.folder.mkdir(parents=True, exist_ok=True)
+        ensure_writable(self.folder, "--out")
         suite, options = self.suite, self.options
         with self.log.of(
             f"{suite.name}, preset {suite.preset}, {len(self.plan.cells)} cells, threads {options.threads}, device "
@@ -151,20 +157,27 @@ class _Run:
     def _close_folder(self) -> None:
         said = provenance(self)
         # Two processes may end at once: provenance is of the last one, and the sums must be of that provenance.
-        with locked(self.folder / ".lock"):
+        with folder_locked(self.folder):
+            drop_sums(self.folder)
             write_atomic(self.folder / "provenance.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
             write_sums(self.folder)
         for name in said["damaged"]:
             self.log.add(f"damaged and made again: {name}")
+        if self.tell and said["damaged"]:
+            self.tell(said["damaged"])
 
     def _open_folder(self) -> None:
         """Make the run's folder; remove what an earlier process left half done, and what has been damaged since."""
-        for folder in (self.folder, self.options.cache_dir):
-            remove_leftovers(folder)
-        for name in damaged_files(self.folder):
-            self.store.damaged.append(name)
-            (self.folder / name).unlink(missing_ok=True)
-        (self.folder / SUMS).unlink(missing_ok=True)  # until the run is complete again
+        remove_leftovers(self.folder)
+        self.cache.remove_leftovers()
+        # Under the lock: a process that ends just now has written its provenance, and not yet the sums of it.
+        with folder_locked(self.folder):
+            damaged = damaged_files(self.folder)
+            if damaged:
+                drop_sums(self.folder)
+            for name in damaged:
+                self.store.damaged.append(name)
+                discard(self.folder / name)
         self._write_resolved()
 
     def _write_report(self) -> None:
@@ -172,13 +185,17 @@ class _Run:
         from bench.report.build import VERSION, build_report
 
         stamp = self.folder / ".report"
-        digest = f"{bundle.sha256_file(self.folder / 'summary.json')} {VERSION}"
-        whole = not any(name.startswith(REPORT) for name in self.store.damaged)
-        if not (whole and stamp.exists() and stamp.read_text() == digest and (self.folder / "report.html").exists()):
-            stamp.unlink(missing_ok=True)
-            self.progress.busy("report")
-            build_report(self.folder)
-            write_atomic(stamp, digest)
+        digest = f"{sha256_of(self.folder / 'summary.json')} {VERSION}".encode()
+        whole = not any(is_listed(name, REPORT) for name in self.store.damaged)
+        if whole and _is_content(stamp, digest) and (self.folder / "report.html").exists():
+            return
+        with folder_locked(self.folder):
+            drop_sums(self.folder)
+            if stamp.is_file():
+                discard(stamp)
+        self.progress.busy("report")
+        build_report(self.folder)
+        write_atomic(stamp, digest)
 
     def _cells(self) -> tuple[list[CellData], list[dict[str, Any]]]:
         """Every cell, in the plan's order: those first that no other process is computing."""
@@ -257,7 +274,7 @@ class _Run:
         stored = None if self.options.fresh else self.cache.read(kind, key, ".json")
         try:
             return json.loads(stored or b"")
-        except ValueError:  # not there, or damaged
+        except (ValueError, RecursionError):  # not there, or damaged
             content = json.dumps(compute(), sort_keys=True, allow_nan=False).encode()
         self.cache.write(kind, key, ".json", content)
         return json.loads(content)
@@ -318,7 +335,7 @@ class _Run:
 
         text = io.StringIO()
         YAML(typ="safe", pure=True).dump(self.suite.resolved(), text)
-        write_atomic(self.folder / "suite.resolved.yaml", text.getvalue())
+        put(self.folder, {"suite.resolved.yaml": text.getvalue().encode()})
 
     def _write_summary(self, entries: list[dict[str, Any]], judged: Mapping[str, Any]) -> None:
         info = {key: metric.info() for key, metric in self.metrics.items()}
@@ -333,9 +350,8 @@ class _Run:
             "families": judged["families"], "claims": judged["claims"], "space_probes": probes,
             "not_encoded": self._not_encoded(probes),
         }  # fmt: skip
-        write_atomic(
-            self.folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        )
+        text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        put(self.folder, {"summary.json": text.encode()})
 
     def _not_encoded(self, probes: Mapping[str, Any]) -> list[str]:
         """Attributes that a probe cannot read from the first retriever's space (PROTOCOL.md 2)."""
@@ -352,6 +368,13 @@ def _cell_data(cell: Cell, entry: Mapping[str, Any], frame: pd.DataFrame, group:
     return CellData(cell, frame, entry["n_gallery"], partial(group.measure, cell), reasons)
 
 
+def _is_content(file: Path, content: bytes) -> bool:
+    try:
+        return file.read_bytes() == content
+    except OSError:
+        return False
+
+
 def _label(cell: Cell) -> str:
     options = " ".join(f"{v}" for v in cell.options.values())
     strength = "" if cell.strength is None else f" {cell.strength:g}"
@@ -360,16 +383,22 @@ def _label(cell: Cell) -> str:
     return " ".join(f"{cell.dataset} {cell.retriever} {cell.modifier} {options}{strength}{guidance}".split())
 
 
-def run_suite(suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None = None) -> Path:
+def run_suite(
+    suite: Suite,
+    options: RunOptions,
+    tick: Callable[[int, int, str], None] | None = None,
+    tell: Callable[[list[str]], None] | None = None,
+) -> Path:
     """Run a suite and return the folder of its results.
 
     Args:
         suite: a validated suite (`bench.suite.load_suite`).
         options: where and how.
         tick: called with (cells done, cells in all, what is being done).
+        tell: called at the end with the files that were damaged and have been made again, if there are any.
 
     Raises:
         UserError: a part, a bundle file or a folder is not usable; nothing is left half-written.
     """
     with limited_threads(options.threads):
-        return _Run(suite, options, tick).execute()
+        return _Run(suite, options, tick, tell).execute()

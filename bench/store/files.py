@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 import time
 from contextlib import suppress
@@ -13,11 +15,17 @@ from pathlib import Path
 from bench.errors import EnvironmentFailure, UserError
 from bench.store.failpoints import reached
 
-__all__ = ["ensure_writable", "remove_leftovers", "sha256_of", "write_atomic"]
+__all__ = [
+    "discard", "ensure_writable", "is_left_over", "is_temporary", "remove_leftovers", "sha256_of", "write_atomic",
+]  # fmt: skip
 
 _TEMPORARY = ".tmp"
 #: No write takes this long: a temporary file that is older belongs to a process that was killed.
 _LEFT_OVER_AFTER = 3600.0
+#: As `tempfile` makes them.
+_TEMPORARY_NAME = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp", re.DOTALL)
+#: What else removes folders of the cache does it once, not again and again.
+_TRIES = 4
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -25,6 +33,7 @@ _REASONS = {
     errno.EIO: "the disk failed (input/output error); check it",
     errno.EROFS: "the file system has become read-only; remount it or choose another folder",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def write_atomic(path: Path, *content: bytes | str) -> None:
@@ -36,7 +45,23 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
 
     Raises:
         EnvironmentFailure: the disk is full or fails. What stood there before still does.
+        UserError: a file stands where a folder belongs, or a folder where the file belongs.
     """
+    for _ in range(_TRIES):
+        try:
+            return _write_once(path, content)
+        except FileNotFoundError:  # `bench cache clear` took the folder or the temporary file away meanwhile
+            continue
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise UserError(f"{_in_the_way(path)}; move it away and run the same command again") from error
+        except OSError as error:
+            if error.errno in _REASONS:
+                raise EnvironmentFailure(f"{path}: {_REASONS[error.errno]} and run the same command again") from error
+            raise
+    raise EnvironmentFailure(f"{path}: its folder vanishes whenever it is made; find out what removes it")
+
+
+def _write_once(path: Path, content: tuple[bytes | str, ...]) -> None:
     temporary = None
     try:
         _make_folder(path.parent)
@@ -52,14 +77,20 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
         os.replace(temporary, path)
         temporary = None
         _sync_folder(path.parent)
-    except OSError as error:
-        if error.errno in _REASONS:
-            raise EnvironmentFailure(f"{path}: {_REASONS[error.errno]} and run the same command again") from error
-        raise
     finally:
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+def _in_the_way(path: Path) -> str:
+    """What keeps a file from being written."""
+    for folder in path.parents:
+        if folder.is_dir():
+            break
+        if folder.exists() or folder.is_symlink():
+            return f"{folder}: is a file, and a folder belongs there"
+    return f"{path}: is a folder, and a file belongs there"
 
 
 def _write(handle: int, data: bytes) -> None:
@@ -82,6 +113,7 @@ def _make_folder(folder: Path) -> None:
             break
         folder = folder.parent
     for new in reversed(missing):
+        reached("mkdir")
         new.mkdir(exist_ok=True)
         _sync_folder(new.parent)
 
@@ -102,16 +134,50 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove temporary files that killed processes left below a folder; how many."""
-    removed = 0
-    before = time.time() - _LEFT_OVER_AFTER
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that `write_atomic` gives to a file that is being written.
+
+    >>> is_temporary(".summary.json.k3_x9a0b.tmp"), is_temporary(".draft.tmp")
+    (True, False)
+    """
+    return _TEMPORARY_NAME.fullmatch(name) is not None
+
+
+def is_left_over(file: Path) -> bool:
+    """Whether a file was last written too long ago to be one that is still being written."""
+    try:
+        return file.stat().st_mtime < time.time() - _LEFT_OVER_AFTER
+    except OSError:
+        return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that killed processes left below a folder."""
     for file in folder.rglob(f".*{_TEMPORARY}"):
-        with suppress(OSError):
-            if file.stat().st_mtime < before:
+        if is_temporary(file.name) and is_left_over(file):
+            with suppress(OSError):
                 file.unlink()
-                removed += 1
-    return removed
+
+
+def discard(path: Path) -> None:
+    """Remove a file, or a folder that stands in a file's place; nothing where there is neither.
+
+    Raises:
+        EnvironmentFailure: it cannot be removed.
+    """
+    try:
+        reached("unlink")
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{error.filename or path}: cannot be removed ({error.strerror}); make its folder one that you may write, "
+            "or check the disk, and run the same command again"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -124,12 +190,22 @@ def ensure_writable(folder: Path, flag: str) -> None:
     """Make a folder and try a write in it.
 
     Raises:
+        EnvironmentFailure: the disk is full or fails.
         UserError: it cannot be made or written; the message names the folder and the flag that sets it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-test-"):
-            pass
+        for _ in range(_TRIES - 1):
+            with suppress(FileNotFoundError):  # `bench cache clear` took the folder away meanwhile
+                return _try_writing(folder)
+        _try_writing(folder)
     except OSError as error:
+        if error.errno in _FULL:
+            raise EnvironmentFailure(f"{folder}: {_REASONS[error.errno]} and run the same command again") from error
         reason = error.strerror or str(error)
         raise UserError(f"{folder}: cannot be written ({reason}); choose another folder with {flag}") from error
+
+
+def _try_writing(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-test-"):
+        pass

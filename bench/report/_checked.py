@@ -153,7 +153,7 @@ def check_cell(folder: Path, key: str) -> None:
         return  # what is kept of a run for published pages has no such files
     _refuse_link(file, folder)
     entry = read_json(file, AGAIN)
-    if isinstance(entry, dict) and "checksum" not in entry and "schema_version" not in entry:
+    if isinstance(entry, dict) and "checksum" not in entry:
         return
     table = values_file(folder, key).read_bytes()
     if not isinstance(entry, dict) or entry.get("key") != key or not is_checked(entry, table):

@@ -24,8 +24,8 @@ _TEMPORARY = ".tmp"
 _LEFT_OVER_AFTER = 3600.0
 #: As `tempfile` makes them.
 _TEMPORARY_NAME = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp", re.DOTALL)
-#: What else removes folders of the cache does it once, not again and again.
-_TRIES = 4
+#: With the pauses between them a bit more than a second: what clears a cache does it once, not again and again.
+_TRIES = 16
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -47,11 +47,11 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
         EnvironmentFailure: the disk is full or fails. What stood there before still does.
         UserError: a file stands where a folder belongs, or a folder where the file belongs.
     """
-    for _ in range(_TRIES):
+    for turn in range(_TRIES):
         try:
             return _write_once(path, content)
         except FileNotFoundError:  # `bench cache clear` took the folder or the temporary file away meanwhile
-            continue
+            time.sleep(0.001 * turn**2)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise UserError(f"{_in_the_way(path)}; move it away and run the same command again") from error
         except OSError as error:

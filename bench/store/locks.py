@@ -18,7 +18,7 @@ __all__ = ["locked"]
 
 #: What a file system answers that knows no locks: there two processes may do the same work, without harm.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}
-_TRIES = 4
+_TRIES = 16
 
 
 @contextmanager

@@ -35,6 +35,7 @@ _SEAL_BYTES = len(_SEAL) + 64 + 1
 _SEALED = ("arrays", "cells", "claims")
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _ENTRY = re.compile(r"[0-9a-f]{20}\.(?:npy|json|parquet)")
+_IN_FLIGHT = 60.0
 _LOCKS, _LOCK = "locks", re.compile(r"[0-9a-f]{20}\.lock")
 _CRASHES, _CRASH = "crashes", re.compile(r"bench-crash-[0-9a-f]{8}\.txt")
 
@@ -226,7 +227,9 @@ class Cache:
         return removed, freed
 
     def clear(self) -> int:
-        """Remove every entry, and folders that are empty then; locks that a process holds stay.
+        """Remove every entry, and folders that are empty then.
+
+        What other processes hold stays: locks, and files that they have written to within the last minute.
 
         Returns:
             Bytes that were removed.
@@ -235,7 +238,8 @@ class Cache:
             EnvironmentFailure: something could not be removed; the rest has been.
         """
         freed, problems = 0, []
-        for path in [*self._sealed(), *self._sealed(temporary=True), *_named(self.root / _CRASHES, _CRASH)]:
+        written = [path for path in self._sealed(temporary=True) if is_left_over(path, _IN_FLIGHT)]
+        for path in [*self._sealed(), *written, *_named(self.root / _CRASHES, _CRASH)]:
             try:
                 size = path.stat().st_size
                 discard(path)

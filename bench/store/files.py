@@ -64,7 +64,7 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
 def _write_once(path: Path, content: tuple[bytes | str, ...]) -> None:
     temporary = None
     try:
-        _make_folder(path.parent)
+        above = _make_folder(path.parent)
         reached("create")
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
         with os.fdopen(handle, "wb", buffering=0) as file:
@@ -76,7 +76,8 @@ def _write_once(path: Path, content: tuple[bytes | str, ...]) -> None:
         reached("rename")
         os.replace(temporary, path)
         temporary = None
-        _sync_folder(path.parent)
+        for folder in (path.parent, *above):
+            _sync_folder(folder)
     finally:
         if temporary is not None:
             with suppress(OSError):
@@ -105,8 +106,12 @@ def _write(handle: int, data: bytes) -> None:
             reached("write")
 
 
-def _make_folder(folder: Path) -> None:
-    missing = []
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it; the folders in which a new one stands now.
+
+    They are synced when the file is there: an empty folder, for the time that a disk takes, would be cleared away.
+    """
+    missing: list[Path] = []
     while not folder.is_dir():
         missing.append(folder)
         if folder == folder.parent:
@@ -115,15 +120,18 @@ def _make_folder(folder: Path) -> None:
     for new in reversed(missing):
         reached("mkdir")
         new.mkdir(exist_ok=True)
-        _sync_folder(new.parent)
+    return [new.parent for new in missing]
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in a folder last; systems that cannot open a folder do without."""
+    """Make a rename in a folder last; systems that cannot open a folder do without.
+
+    A folder that is no longer there has been cleared, with what was renamed into it.
+    """
     reached("fsync-folder")
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except (PermissionError, IsADirectoryError):
+    except (PermissionError, IsADirectoryError, FileNotFoundError):
         return
     try:
         os.fsync(handle)
@@ -143,10 +151,10 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY_NAME.fullmatch(name) is not None
 
 
-def is_left_over(file: Path) -> bool:
-    """Whether a file was last written too long ago to be one that is still being written."""
+def is_left_over(file: Path, after: float = _LEFT_OVER_AFTER) -> bool:
+    """Whether a file was last written too many seconds ago to be one that is still being written."""
     try:
-        return file.stat().st_mtime < time.time() - _LEFT_OVER_AFTER
+        return file.stat().st_mtime < time.time() - after
     except OSError:
         return False
 

@@ -107,7 +107,11 @@ def test_what_is_not_ours_stays(bench: Callable, filled: Cache, verb: tuple[str,
 def test_what_is_ours_goes(bench: Callable, filled: Cache) -> None:
     (filled.root / "crashes").mkdir()
     (filled.root / "crashes" / "bench-crash-0123abcd.txt").write_text("Traceback")
-    (filled.root / "cells" / "22" / f".{'2' * 20}.json.abcdefg1.tmp").write_bytes(b"half")
+    half = filled.root / "cells" / "22" / f".{'2' * 20}.json.abcdefg1.tmp"
+    half.write_bytes(b"half")
+    assert bench("cache", "clear", "--yes").code == 0
+    assert [file for file in filled.root.rglob("*") if file.is_file()] == [half], "somebody may be writing it"
+    os.utime(half, (time.time() - 100,) * 2)
     assert bench("cache", "clear", "--yes").code == 0
     assert not filled.root.exists()
 

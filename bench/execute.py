@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["RunOptions", "run_suite"]
 
 SUMMARY_VERSION = 1
+STAMP = ".report"
+"""Says of which summary and version the report is."""
 NEAR_CHANCE = 1.5  # a probe below this multiple of chance, and less than 5 points above it, encodes nothing useful
 
 
@@ -175,6 +177,8 @@ class _Run:
             damaged = damaged_files(self.folder)
             if damaged:
                 drop_sums(self.folder)
+            if any(is_listed(name, REPORT) for name in damaged):
+                self._forget_report()  # first: should this process be stopped, the next one must not take it for whole
             for name in damaged:
                 self.store.damaged.append(name)
                 discard(self.folder / name)
@@ -184,18 +188,21 @@ class _Run:
         """The report, unless this summary's is there already."""
         from bench.report.build import VERSION, build_report
 
-        stamp = self.folder / ".report"
+        stamp = self.folder / STAMP
         digest = f"{sha256_of(self.folder / 'summary.json')} {VERSION}".encode()
-        whole = not any(is_listed(name, REPORT) for name in self.store.damaged)
-        if whole and _is_content(stamp, digest) and (self.folder / "report.html").exists():
+        if _is_content(stamp, digest) and (self.folder / "report.html").is_file():
             return
         with folder_locked(self.folder):
             drop_sums(self.folder)
-            if stamp.is_file():
-                discard(stamp)
+            self._forget_report()
         self.progress.busy("report")
         build_report(self.folder)
         write_atomic(stamp, digest)
+
+    def _forget_report(self) -> None:
+        """The report that is there is not this summary's, or not whole."""
+        if (self.folder / STAMP).is_file():
+            discard(self.folder / STAMP)
 
     def _cells(self) -> tuple[list[CellData], list[dict[str, Any]]]:
         """Every cell, in the plan's order: those first that no other process is computing."""

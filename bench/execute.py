@@ -21,10 +21,11 @@ from bench.evaluate import evaluate, not_applicable, not_applicable_frame, per_q
 from bench.metrics.measured import Measured, Metric
 from bench.plan import Cell, Plan, group_cells, nfe
 from bench.provenance import Phases, provenance
+from bench.run_folder import close_folder, make_report, open_folder
 from bench.run_log import RunLog
 from bench.settings import limited_threads
-from bench.store import Cache, content_key, discard, ensure_writable, remove_leftovers, sha256_of, write_atomic
-from bench.store.sums import REPORT, damaged_files, drop_sums, folder_locked, is_listed, put, write_sums
+from bench.store import Cache, content_key, ensure_writable
+from bench.store.sums import put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["RunOptions", "run_suite"]
 
 SUMMARY_VERSION = 1
-STAMP = ".report"
-"""Says of which summary and version the report is."""
 NEAR_CHANCE = 1.5  # a probe below this multiple of chance, and less than 5 points above it, encodes nothing useful
 
 
@@ -146,63 +145,28 @@ class _Run:
             f"{suite.name}, preset {suite.preset}, {len(self.plan.cells)} cells, threads {options.threads}, device "
             f"{options.device}{', fresh' if options.fresh else ''}"
         ):
-            self._open_folder()
+            self._open()
             data, entries = self._cells()
             with self.phases.phase("claims"):
                 judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
             self._write_summary(entries, judged)
             with self.phases.phase("report"):
-                self._write_report()
-            self._close_folder()
+                make_report(self.folder, self.progress.busy)
+            self._close()
         return self.folder
 
-    def _close_folder(self) -> None:
+    def _open(self) -> None:
+        self.store.damaged += open_folder(self.folder)
+        self.cache.remove_leftovers()
+        self._write_resolved()
+
+    def _close(self) -> None:
         said = provenance(self)
-        # Two processes may end at once: provenance is of the last one, and the sums must be of that provenance.
-        with folder_locked(self.folder):
-            drop_sums(self.folder)
-            write_atomic(self.folder / "provenance.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
-            write_sums(self.folder)
+        close_folder(self.folder, said)
         for name in said["damaged"]:
             self.log.add(f"damaged and made again: {name}")
         if self.tell and said["damaged"]:
             self.tell(said["damaged"])
-
-    def _open_folder(self) -> None:
-        """Make the run's folder; remove what an earlier process left half done, and what has been damaged since."""
-        remove_leftovers(self.folder)
-        self.cache.remove_leftovers()
-        # Under the lock: a process that ends just now has written its provenance, and not yet the sums of it.
-        with folder_locked(self.folder):
-            damaged = damaged_files(self.folder)
-            if damaged:
-                drop_sums(self.folder)
-            if any(is_listed(name, REPORT) for name in damaged):
-                self._forget_report()  # first: should this process be stopped, the next one must not take it for whole
-            for name in damaged:
-                self.store.damaged.append(name)
-                discard(self.folder / name)
-        self._write_resolved()
-
-    def _write_report(self) -> None:
-        """The report, unless this summary's is there already."""
-        from bench.report.build import VERSION, build_report
-
-        stamp = self.folder / STAMP
-        digest = f"{sha256_of(self.folder / 'summary.json')} {VERSION}".encode()
-        if _is_content(stamp, digest) and (self.folder / "report.html").is_file():
-            return
-        with folder_locked(self.folder):
-            drop_sums(self.folder)
-            self._forget_report()
-        self.progress.busy("report")
-        build_report(self.folder)
-        write_atomic(stamp, digest)
-
-    def _forget_report(self) -> None:
-        """The report that is there is not this summary's, or not whole."""
-        if (self.folder / STAMP).is_file():
-            discard(self.folder / STAMP)
 
     def _cells(self) -> tuple[list[CellData], list[dict[str, Any]]]:
         """Every cell, in the plan's order: those first that no other process is computing."""
@@ -373,13 +337,6 @@ def _cell_data(cell: Cell, entry: Mapping[str, Any], frame: pd.DataFrame, group:
     """A cell as claims see it, with the reasons of its metrics that have no value."""
     reasons = {key: value["why_null"] for key, value in entry["metrics"].items() if value["value"] is None}
     return CellData(cell, frame, entry["n_gallery"], partial(group.measure, cell), reasons)
-
-
-def _is_content(file: Path, content: bytes) -> bool:
-    try:
-        return file.read_bytes() == content
-    except OSError:
-        return False
 
 
 def _label(cell: Cell) -> str:

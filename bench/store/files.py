@@ -50,10 +50,12 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
     for turn in range(_TRIES):
         try:
             return _write_once(path, content)
-        except FileNotFoundError:  # `bench cache clear` took the folder or the temporary file away meanwhile
+        except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            said = _in_the_way(path)
+            if said:
+                raise UserError(f"{said}; move it away and run the same command again") from error
+            # `bench cache clear` took the folder or the temporary file away meanwhile.
             time.sleep(0.001 * turn**2)
-        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise UserError(f"{_in_the_way(path)}; move it away and run the same command again") from error
         except OSError as error:
             if error.errno in _REASONS:
                 raise EnvironmentFailure(f"{path}: {_REASONS[error.errno]} and run the same command again") from error
@@ -84,14 +86,14 @@ def _write_once(path: Path, content: tuple[bytes | str, ...]) -> None:
                 os.unlink(temporary)
 
 
-def _in_the_way(path: Path) -> str:
-    """What keeps a file from being written."""
+def _in_the_way(path: Path) -> str | None:
+    """What keeps a file from being written; None if nothing does."""
     for folder in path.parents:
         if folder.is_dir():
             break
         if folder.exists() or folder.is_symlink():
             return f"{folder}: is a file, and a folder belongs there"
-    return f"{path}: is a folder, and a file belongs there"
+    return f"{path}: is a folder, and a file belongs there" if path.is_dir() else None
 
 
 def _write(handle: int, data: bytes) -> None:
@@ -203,7 +205,7 @@ def ensure_writable(folder: Path, flag: str) -> None:
     """
     try:
         for _ in range(_TRIES - 1):
-            with suppress(FileNotFoundError):  # `bench cache clear` took the folder away meanwhile
+            with suppress(FileNotFoundError, FileExistsError):  # `bench cache clear` took the folder away meanwhile
                 return _try_writing(folder)
         _try_writing(folder)
     except OSError as error:

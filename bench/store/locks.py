@@ -86,6 +86,6 @@ def _acquire(lock: BaseFileLock, timeout: float | None) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout, poll_interval=0.1)
             return
-        except FileNotFoundError:  # `bench cache clear` took the folder away meanwhile
-            if turn == _TRIES - 1:
+        except (FileNotFoundError, FileExistsError):  # `bench cache clear` took the folder away meanwhile
+            if turn == _TRIES - 1 or (folder.exists() and not folder.is_dir()):
                 raise

@@ -6,7 +6,6 @@ writes them holds the folder's lock, so that nobody takes a file that is just be
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -157,7 +156,7 @@ def _listed(folder: Path) -> dict[str, str]:
 def _is_own(folder: Path, name: str) -> bool:
     """Whether a name is a plain path of a file of ours that lies in the folder, also once links are followed."""
     parts = name.split("/")
-    plain = all(part not in ("", ".", "..") and len(os.fsencode(part)) <= _LONGEST for part in parts)
+    plain = all(part not in ("", ".", "..") and len(part.encode()) <= _LONGEST for part in parts)
     if not plain or not is_listed(name) or "\0" in name:
         return False
     try:

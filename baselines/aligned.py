@@ -91,6 +91,7 @@ class Aligned:
         self.space = space
         self.method, self.source, self.target = method, source, target
         self.epsilon, self.folds = float(epsilon), folds
+        self.base_name = base
         self.base: Retriever = _base(space, base, weights, text, device)
 
     @property
@@ -114,7 +115,7 @@ class Aligned:
         read = f"+{bundle.combined_digest(own)}" if own else ""
         folds = f",{self.folds}" if self.source == "cross-fitted" else ""
         options = f"{self.method},{self.source}{folds},{self.target},{self.epsilon!r}"
-        return f"{self.base.digest()}+{self.base.name}{self.base.version}+aligned({options}){read}"
+        return f"{self.base.digest()}+{self.base_name}{self.base.version}+aligned({options}){read}"
 
     def query(self, prompts: Sequence[str], sampling: Sampling) -> np.ndarray:
         """Aligned latents of prompts that are each a cluster of their own: (P, K, d) float32.

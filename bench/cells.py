@@ -1,7 +1,8 @@
 """Cells on disk: a run's folder holds its own, the cache those of all runs.
 
 In a run's folder a cell is `cells/KEY.json` and `per_query/KEY.parquet`; the first, written last, holds a checksum over
-both. `SHA256SUMS`, written when a run is complete, covers every file of the folder (`sha256sum -c SHA256SUMS`).
+both. `SHA256SUMS`, written when a run is complete, covers every file of the folder (`sha256sum -c SHA256SUMS`). In the
+cache the first holds the digest of the second: an entry's seal tells what it is, not what it belongs to.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.store import Cache, canonical_json, write_atomic
+from bench.store import Cache, canonical_json
+from bench.store.sums import put
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CellStore", "to_parquet"]
+__all__ = ["CellStore", "is_checked", "to_parquet"]
 
-#: Of a cell's file, not of the cell: how it was made differs from place to place, the cell does not.
-_OF_THE_FILE = ("schema_version", "checksum", "made")
+#: Of a cell's file, not of the cell: how it was made differs from place to place, the cell does not; `table_sha256` is
+#: only in the cache.
+_OF_THE_FILE = ("schema_version", "checksum", "table_sha256", "made")
 
 
 class CellStore:
@@ -45,16 +48,20 @@ class CellStore:
 
     def of_run(self, key: str) -> tuple[dict[str, Any], pd.DataFrame] | None:
         """A cell from the run's folder: its entry and its values per query."""
-        entry_file, frame_file = self._files(key)
+        entry_file, frame_file = _files(key)
         try:
-            entry, frame = entry_file.read_bytes(), frame_file.read_bytes()
+            entry, table = (self.folder / entry_file).read_bytes(), (self.folder / frame_file).read_bytes()
         except OSError:
             return None
-        found = _parsed(entry, frame)
-        if found is None or json.loads(entry).get("checksum") != _checksum(found[0], frame):
-            self.damaged += [f"cells/{key}"]
+        described = _described(entry)
+        found = None
+        if described is not None and described.get("key") == key and is_checked(described, table):
+            found = _cell(described, table)
+        if found is None or described is None:
+            if f"cells/{key}" not in self.damaged:
+                self.damaged.append(f"cells/{key}")
             return None
-        self.made[key] = json.loads(entry).get("made")
+        self.made[key] = described.get("made")
         return found
 
     def of_cache(self, key: str, names: Mapping[str, Any]) -> tuple[dict[str, Any], pd.DataFrame] | None:
@@ -64,12 +71,16 @@ class CellStore:
             key: of the cell.
             names: what this run calls the cell's parts: the cache is shared by suites that call them otherwise.
         """
-        entry, frame = self.cache.read("cells", key, ".json"), self.cache.read("cells", key, ".parquet")
-        found = None if entry is None or frame is None else _parsed(entry, frame)
-        if found is None or frame is None or entry is None:
+        entry, table = self.cache.read("cells", key, ".json"), self.cache.read("cells", key, ".parquet")
+        described = None if entry is None or table is None else _described(entry)
+        # Another digest: one of the two was written anew, by a process that was stopped before it wrote the other.
+        if described is None or table is None or described.get("table_sha256") != _sha256(table):
             return None
-        self.made[key] = json.loads(entry).get("made")
-        return self._into_run(key, found, frame, names)
+        found = _cell(described, table)
+        if found is None:
+            return None
+        self.made[key] = described.get("made")
+        return self._into_run(key, found, table, names)
 
     def keep(
         self,
@@ -80,11 +91,12 @@ class CellStore:
         made: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], pd.DataFrame]:
         """Put a computed cell into the cache and the run's folder; the cell as it would be read from them."""
-        described = {**entry, "made": made} if made else entry
-        line, table = (json.dumps(described, sort_keys=True, allow_nan=False) + "\n").encode(), to_parquet(frame)
+        table = to_parquet(frame)
+        sealed = {**entry, "table_sha256": _sha256(table), **({"made": made} if made else {})}
+        line = (json.dumps(sealed, sort_keys=True, allow_nan=False) + "\n").encode()
         self.cache.write("cells", key, ".parquet", table)
         self.cache.write("cells", key, ".json", line)
-        found = _parsed(line, table)
+        found = _cell(json.loads(line), table)
         assert found is not None
         self.made[key] = made
         return self._into_run(key, found, table, names)
@@ -93,16 +105,17 @@ class CellStore:
         self, key: str, cell: tuple[dict[str, Any], pd.DataFrame], table: bytes, names: Mapping[str, Any]
     ) -> tuple[dict[str, Any], pd.DataFrame]:
         entry, frame = {**cell[0], **names}, cell[1]
-        entry_file, frame_file = self._files(key)
+        entry_file, frame_file = _files(key)
         described = {**entry, "schema_version": self.schema_version, "checksum": _checksum(entry, table)}
         if self.made.get(key):
             described["made"] = self.made[key]
-        write_atomic(frame_file, table)
-        write_atomic(entry_file, json.dumps(described, sort_keys=True, allow_nan=False), "\n")
+        line = json.dumps(described, sort_keys=True, allow_nan=False) + "\n"
+        put(self.folder, {frame_file: table, entry_file: line.encode()})
         return entry, frame
 
-    def _files(self, key: str) -> tuple[Path, Path]:
-        return self.folder / "cells" / f"{key}.json", self.folder / "per_query" / f"{key}.parquet"
+
+def _files(key: str) -> tuple[str, str]:
+    return f"cells/{key}.json", f"per_query/{key}.parquet"
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
@@ -117,19 +130,39 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _checksum(entry: Mapping[str, Any], frame: bytes) -> str:
+def is_checked(described: Mapping[str, Any], table: bytes) -> bool:
+    """Whether the content of a cell's two files is what its checksum was made of."""
+    try:
+        return described.get("checksum") == _checksum(described, table)
+    except (ValueError, TypeError, RecursionError):  # nothing that we would write: NaN, or nested without end
+        return False
+
+
+def _checksum(entry: Mapping[str, Any], table: bytes) -> str:
     described = canonical_json({name: value for name, value in entry.items() if name not in _OF_THE_FILE})
-    return hashlib.sha256(described.encode() + b"\n" + frame).hexdigest()
+    return _sha256(described.encode() + b"\n" + table)
 
 
-def _parsed(entry: bytes, frame: bytes) -> tuple[dict[str, Any], pd.DataFrame] | None:
-    """A cell from its two files; None if either was cut short or damaged by something that is not us."""
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _described(entry: bytes) -> dict[str, Any] | None:
+    """What a cell's JSON file holds; None if it is damaged."""
+    try:
+        found = json.loads(entry)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _cell(described: Mapping[str, Any], table: bytes) -> tuple[dict[str, Any], pd.DataFrame] | None:
+    """A cell from its two files, whose checksum has been compared; None if the table is none all the same."""
     import pandas as pd
+    import pyarrow as pa
 
     try:
-        read = json.loads(entry)
-        for name in _OF_THE_FILE:
-            read.pop(name, None)
-        return read, pd.read_parquet(io.BytesIO(frame))
-    except (ValueError, AttributeError, OSError):
+        frame = pd.read_parquet(io.BytesIO(table))
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, pa.lib.ArrowException):
         return None
+    return {name: value for name, value in described.items() if name not in _OF_THE_FILE}, frame

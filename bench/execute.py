@@ -22,10 +22,11 @@ from bench.evaluate import evaluate, not_applicable, not_applicable_frame, per_q
 from bench.metrics.measured import Measured, Metric
 from bench.plan import Cell, Plan, group_cells, nfe
 from bench.provenance import Origin, Phases, provenance
+from bench.run_folder import close_folder, make_report, open_folder
 from bench.run_log import RunLog
 from bench.settings import limited_threads
-from bench.store import Cache, content_key, ensure_writable, locked, remove_leftovers, write_atomic
-from bench.store.sums import REPORT, SUMS, damaged_files, write_sums
+from bench.store import Cache, content_key, ensure_writable
+from bench.store.sums import put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,8 +98,14 @@ class _Group:
 class _Run:
     """One run of a suite into one folder."""
 
-    def __init__(self, suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None) -> None:
-        self.suite, self.options = suite, options
+    def __init__(
+        self,
+        suite: Suite,
+        options: RunOptions,
+        tick: Callable[[int, int, str], None] | None,
+        tell: Callable[[list[str]], None] | None,
+    ) -> None:
+        self.suite, self.options, self.tell = suite, options, tell
         self.plan = Plan(suite, options.device)
         self.cache = Cache(options.cache_dir, options.fresh)
         self.store = CellStore(self.folder, self.cache, SUMMARY_VERSION)
@@ -137,54 +144,35 @@ class _Run:
             problems = bundle.check(sorted(self.plan.bundle_files()))
         if problems:
             raise BundleError("\n".join(problems))
-        self.folder.mkdir(parents=True, exist_ok=True)
+        ensure_writable(self.folder, "--out")
         suite, options = self.suite, self.options
         with self.log.of(
             f"{suite.name}, preset {suite.preset}, {len(self.plan.cells)} cells, threads {options.threads}, device "
             f"{options.device}{', fresh' if options.fresh else ''}"
         ):
             with self.phases.phase("check"):
-                self._open_folder()
+                self._open()
             data, entries = self._cells()
             with self.phases.phase("claims"):
                 judged = self._cached_json("claims", self._names(), lambda: self._judge(data))
             self._write_summary(entries, judged)
             with self.phases.phase("report"):
-                self._write_report()
-            self._close_folder(entries)
+                make_report(self.folder, self.progress.busy)
+            self._close(entries)
         return self.folder
 
-    def _close_folder(self, entries: list[dict[str, Any]]) -> None:
-        said = provenance(self, entries)
-        # Two processes may end at once: provenance is of the last one, and the sums must be of that provenance.
-        with locked(self.folder / ".lock"):
-            write_atomic(self.folder / "provenance.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
-            write_sums(self.folder)
-        for name in said["damaged"]:
-            self.log.add(f"damaged and made again: {name}")
-
-    def _open_folder(self) -> None:
-        """Make the run's folder; remove what an earlier process left half done, and what has been damaged since."""
-        for folder in (self.folder, self.options.cache_dir):
-            remove_leftovers(folder)
-        for name in damaged_files(self.folder):
-            self.store.damaged.append(name)
-            (self.folder / name).unlink(missing_ok=True)
-        (self.folder / SUMS).unlink(missing_ok=True)  # until the run is complete again
+    def _open(self) -> None:
+        self.store.damaged += open_folder(self.folder)
+        self.cache.remove_leftovers()
         self._write_resolved()
 
-    def _write_report(self) -> None:
-        """The report, unless this summary's is there already."""
-        from bench.report.build import VERSION, build_report
-
-        stamp = self.folder / ".report"
-        digest = f"{bundle.sha256_file(self.folder / 'summary.json')} {VERSION}"
-        whole = not any(name.startswith(REPORT) for name in self.store.damaged)
-        if not (whole and stamp.exists() and stamp.read_text() == digest and (self.folder / "report.html").exists()):
-            stamp.unlink(missing_ok=True)
-            self.progress.busy("report")
-            build_report(self.folder)
-            write_atomic(stamp, digest)
+    def _close(self, entries: list[dict[str, Any]]) -> None:
+        said = provenance(self, entries)
+        close_folder(self.folder, said)
+        for name in said["damaged"]:
+            self.log.add(f"damaged and made again: {name}")
+        if self.tell and said["damaged"]:
+            self.tell(said["damaged"])
 
     def _cells(self) -> tuple[list[CellData], list[dict[str, Any]]]:
         """Every cell, in the plan's order: those first that no other process is computing."""
@@ -265,7 +253,7 @@ class _Run:
         stored = None if self.options.fresh else self.cache.read(kind, key, ".json")
         try:
             return json.loads(stored or b"")
-        except ValueError:  # not there, or damaged
+        except (ValueError, RecursionError):  # not there, or damaged
             content = json.dumps(compute(), sort_keys=True, allow_nan=False).encode()
         self.cache.write(kind, key, ".json", content)
         return json.loads(content)
@@ -326,7 +314,7 @@ class _Run:
 
         text = io.StringIO()
         YAML(typ="safe", pure=True).dump(self.suite.resolved(), text)
-        write_atomic(self.folder / "suite.resolved.yaml", text.getvalue())
+        put(self.folder, {"suite.resolved.yaml": text.getvalue().encode()})
 
     def _write_summary(self, entries: list[dict[str, Any]], judged: Mapping[str, Any]) -> None:
         info = {key: metric.info() for key, metric in self.metrics.items()}
@@ -341,9 +329,8 @@ class _Run:
             "families": judged["families"], "claims": judged["claims"], "space_probes": probes,
             "not_encoded": self._not_encoded(probes),
         }  # fmt: skip
-        write_atomic(
-            self.folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        )
+        text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        put(self.folder, {"summary.json": text.encode()})
 
     def _not_encoded(self, probes: Mapping[str, Any]) -> list[str]:
         """Attributes that a probe cannot read from the first retriever's space (PROTOCOL.md 2)."""
@@ -368,16 +355,22 @@ def _label(cell: Cell) -> str:
     return " ".join(f"{cell.dataset} {cell.retriever} {cell.modifier} {options}{strength}{guidance}".split())
 
 
-def run_suite(suite: Suite, options: RunOptions, tick: Callable[[int, int, str], None] | None = None) -> Path:
+def run_suite(
+    suite: Suite,
+    options: RunOptions,
+    tick: Callable[[int, int, str], None] | None = None,
+    tell: Callable[[list[str]], None] | None = None,
+) -> Path:
     """Run a suite and return the folder of its results.
 
     Args:
         suite: a validated suite (`bench.suite.load_suite`).
         options: where and how.
         tick: called with (cells done, cells in all, what is being done).
+        tell: called at the end with the files that were damaged and have been made again, if there are any.
 
     Raises:
         UserError: a part, a bundle file or a folder is not usable; nothing is left half-written.
     """
     with limited_threads(options.threads):
-        return _Run(suite, options, tick).execute()
+        return _Run(suite, options, tick, tell).execute()

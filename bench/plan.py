@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench import registry
 from bench.metrics.measured import Metric
+from bench.protocols import SetRetriever
+from bench.queries import Origin, base_name, plugin_of
 from bench.space import BundledSpace
 from bench.store import content_key
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "MetricFinder", "Plan"]
 
 #: Raised when what a cell's numbers mean changes without any component's version changing.
-CELL_VERSION = 3
+CELL_VERSION = 4
 #: The same for cells of edits of real tracks alone.
 TRACK_EDITS_VERSION = 2
 
@@ -201,9 +203,10 @@ class Plan:
             "metrics": metrics,
             "plugins": [
                 registry.retrievers.distribution(ref.name), registry.modifiers.distribution(name),
-                registry.datasets.distribution(dataset.name), *self._further_plugins(ref.space),
+                registry.datasets.distribution(dataset.name), *self._further_plugins(ref),
             ],
             **self._metric_versions(),
+            **self._renamed(ref.space),
         }  # fmt: skip
         return Cell(
             key=content_key(described), dataset=dataset.id, dataset_name=dataset.name, space=self.space(ref.space).name,
@@ -212,13 +215,23 @@ class Plan:
             replicate=replicate, params=params, metrics=metrics,
         )  # fmt: skip
 
-    def _further_plugins(self, encoder: str) -> list[str]:
-        """`encoder` or metric key, and `name==version` of the plugin that brings it; built-ins have no entry."""
+    def _further_plugins(self, ref: RetrieverRef) -> list[str]:
+        """`encoder`, `base` or metric key, and `name==version` of its plugin; built-ins have no entry."""
         brought = {
-            "encoder": registry.encoders.distribution(encoder),
+            "encoder": registry.encoders.distribution(ref.space),
+            "base": self._plugin_of_base(ref),
             **{key: registry.metrics.distribution(self.find_metric.registered(key)) for key in self.suite.metrics},
         }
         return [f"{part} {plugin}" for part, plugin in brought.items() if plugin]
+
+    def _plugin_of_base(self, ref: RetrieverRef) -> str | None:
+        """Plugin of what a retriever is built on; None where that is built in, or nothing."""
+        retriever = self.retrievers[ref.id]
+        return plugin_of(base_name(retriever)) if isinstance(retriever, SetRetriever) else None
+
+    def _renamed(self, encoder: str) -> dict[str, str]:
+        """The encoder's registry name, where its class is called otherwise: two parts may share a class's name."""
+        return {} if self.space(encoder).name == encoder else {"encoder": encoder}
 
     def _metric_versions(self) -> dict[str, Any]:
         """Versions of the metrics that are not in their first one; without any, nothing is added to a key."""
@@ -237,19 +250,42 @@ class Plan:
         return replace(self.suite.replicate_settings if own else self.suite.settings, **ref.sampling)
 
     def task_description(self, retriever: str) -> dict[str, Any] | None:
-        """What decides the pairs of a negation suite; None for a retrieval suite."""
+        """What decides the queries of a control suite beside the dataset; None for a retrieval suite."""
         if self.suite.prompt_set is None:
             return None
-        main = self.suite.retrievers[0]
         described = {} if not self.suite.prompt_set.track_edits else {"version": TRACK_EDITS_VERSION}
         return {
             **described,
             "prompts": self.suite.prompt_set.model_dump(mode="json", by_alias=True),
             "selection": self.suite.selection.model_dump(mode="json"),
             "candidates": self.settings(retriever).candidates,
-            "chosen_by": self.retrievers[main.id].digest(),
             "guidance": self.settings(retriever).guidance,
+            **(self._choice_of_pairs(retriever) if self.suite.prompt_set.negatives else {}),
         }
+
+    def _choice_of_pairs(self, retriever: str) -> dict[str, Any]:
+        """What the pairs of a suite of negatives are chosen by: the main retriever, sampled as the row's settings say.
+
+        So a row that draws nothing itself still depends on how its pairs were drawn.
+        """
+        main, settings = self.suite.retrievers[0], self.settings(retriever)
+        part = self.retrievers[main.id]
+        return {
+            "chosen_with": {"sampler": settings.sampler, "samples": settings.samples},
+            "chosen_by": {
+                "name": main.name, "digest": part.digest(), "version": part.version,
+                "encoder": [main.space, self.space(main.space).encoder_digest()],
+                "plugins": [
+                    registry.retrievers.distribution(main.name), self._plugin_of_base(main),
+                    registry.encoders.distribution(main.space),
+                ],
+            },
+        }  # fmt: skip
+
+    def origin(self, retriever: str) -> Origin:
+        """Registry names behind a row."""
+        ref = self._ref(retriever)
+        return Origin(ref.name, ref.space)
 
     def bundle_files(self) -> set[str]:
         """Every bundle file that the run will read."""

@@ -141,7 +141,10 @@ Ask = Callable[[Sequence[str], Sampling], np.ndarray]
 
 @runtime_checkable
 class SetRetriever(Retriever, Protocol):
-    """A retriever built on another one, whose query also depends on the other queries and on the gallery."""
+    """A retriever built on another one, whose query also depends on the other queries and on the gallery.
+
+    It should tell the registry name of `base` as `base_name`, since a class's name may stand for several parts.
+    """
 
     base: Retriever
 

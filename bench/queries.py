@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench import registry
 from bench.errors import NotApplicable
 from bench.protocols import (
     Edit,
@@ -25,7 +26,24 @@ from bench.protocols import (
 )
 from bench.store import Cache
 
-__all__ = ["QueryContext", "QuerySource"]
+__all__ = ["Origin", "QueryContext", "QuerySource", "base_name", "plugin_of"]
+
+
+class Origin(NamedTuple):
+    """Registry names behind a retriever: two parts may share a class's name, and a plugin may be upgraded."""
+
+    retriever: str
+    encoder: str
+
+
+def base_name(retriever: SetRetriever) -> str:
+    """Registry name of the retriever that another is built on; its class's name where it does not tell."""
+    return getattr(retriever, "base_name", retriever.base.name)
+
+
+def plugin_of(retriever: str) -> str | None:
+    """`name==version` of the plugin that brings a retriever; None for a built-in, and for what is not registered."""
+    return registry.retrievers.distribution(retriever) if retriever in registry.retrievers else None
 
 
 @dataclass
@@ -35,6 +53,7 @@ class QuerySource:
     Attributes:
         busy: called with a short description before something is computed (not when it is read).
         phase: context manager of a name: times what is done inside (`bench.provenance.Phases`).
+        origin: what the parts are registered as; None where they are not.
     """
 
     retriever: Retriever
@@ -42,18 +61,32 @@ class QuerySource:
     cache: Cache
     busy: Callable[[str], None] | None = None
     phase: Callable[[str], AbstractContextManager[Any]] = nullcontext
+    origin: Origin | None = None
 
     def _described(self, sampling: Sampling, **content: Any) -> dict[str, Any]:
         described = {
-            "retriever": self.retriever.name,
+            "retriever": self.origin.retriever if self.origin else self.retriever.name,
             "version": self.retriever.version,
             "digest": self.retriever.digest(),
-            "space": self.space.encoder_digest(),
+            **self._encoder(),
             **content,
         }
+        plugin = plugin_of(self.origin.retriever) if self.origin else None
+        if plugin:  # built-ins have none, so that their keys stay what they were
+            described["plugin"] = plugin
         if not self.retriever.deterministic:
             described["sampling"] = asdict(sampling)
         return described
+
+    def _encoder(self) -> dict[str, Any]:
+        """What is asked of the encoder; its name and plugin only where its digest and its class do not tell them."""
+        described = {"space": self.space.encoder_digest()}
+        if self.origin is None:
+            return described
+        if self.origin.encoder != self.space.name:
+            described["encoder"] = self.origin.encoder
+        plugin = registry.encoders.distribution(self.origin.encoder)
+        return {**described, "encoder_plugin": plugin} if plugin else described
 
     def _computing(self, what: str, compute: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
         def run() -> np.ndarray:
@@ -98,8 +131,10 @@ class QuerySource:
         """
         if not isinstance(self.retriever, SetRetriever):
             return self.query(asked.prompts, sampling)
+        origin = self.origin and self.origin._replace(retriever=base_name(self.retriever))
+        base = replace(self, retriever=self.retriever.base, origin=origin)
         with self.phase("query"):
-            return self.retriever.query_set(asked, sampling, replace(self, retriever=self.retriever.base).query)
+            return self.retriever.query_set(asked, sampling, base.query)
 
     def query_negative(
         self, prompts: Sequence[str], negatives: Sequence[str], w: float, sampling: Sampling
@@ -153,7 +188,7 @@ class QuerySource:
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """Unit text vectors Z_T: (P, d)."""
         unique = list(dict.fromkeys(texts))
-        described = {"kind": "text", "space": self.space.encoder_digest(), "texts": unique}
+        described = {"kind": "text", **self._encoder(), "texts": unique}
 
         def encode() -> np.ndarray:
             with self.phase("encode"):

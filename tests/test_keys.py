@@ -158,6 +158,65 @@ def test_a_part_that_changes(what, prompts, tmp_path, monkeypatch):
     assert (before["none"] == after["none"]) == (what == "version of the modifier")
 
 
+WITH_A_TEACHER = SUITE.replace("modifiers:", "  - {name: contrastive, id: clap, space: clap}\nmodifiers:", 1)
+
+
+def keys_of_the_teacher(folder: Path, suite: str, *, prompts: str) -> set[str]:
+    """Keys of a row that draws nothing itself, beside a main retriever that does."""
+    (folder / "suite.yaml").write_text(suite)
+    (folder / "prompts.yaml").write_text(prompts)
+    return {cell.key for cell in Plan(load_suite(folder / "suite.yaml")).cells if cell.retriever == "clap"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("sampler: ddim-2", "sampler: ddim-3"),
+        ("samples: 2", "samples: 3"),
+        ("guidance: 3", "guidance: 2"),
+        ("candidates: 60", "candidates: 61"),
+        ("seed: 7", "seed: 8"),
+        ("weights: gdr-clap", "weights: gdr-clap-s1"),
+        ("space: clap}\nmodifiers:", "space: clap, sampling: {samples: 5}}\nmodifiers:"),
+    ],
+)
+def test_how_pairs_are_chosen_changes_the_keys_of_a_row_that_draws_nothing(old, new, prompts, tmp_path):
+    assert old in WITH_A_TEACHER
+    before = keys_of_the_teacher(tmp_path, WITH_A_TEACHER, prompts=prompts)
+    after = keys_of_the_teacher(tmp_path, WITH_A_TEACHER.replace(old, new), prompts=prompts)
+    assert len(before) == len(after) == 3
+    assert not before & after
+
+
+def chooser_changes() -> dict[str, Change]:
+    """Changes of the main retriever alone."""
+    gdr = registry.retrievers.get("gdr")
+    return {
+        "version": lambda m: m.setattr(gdr, "version", 10**6),
+        "digest": lambda m: m.setattr(gdr, "digest", lambda self: "0" * 64),
+        "plugin": lambda m: m.setattr(
+            registry.retrievers, "distribution", lambda name: "plugin==2" if name == "gdr" else None
+        ),
+    }
+
+
+@pytest.mark.parametrize("what", sorted(chooser_changes()))
+def test_who_chooses_the_pairs_changes_the_keys_of_every_row(what, prompts, tmp_path, monkeypatch):
+    before = keys_of_the_teacher(tmp_path, WITH_A_TEACHER, prompts=prompts)
+    chooser_changes()[what](monkeypatch)
+    assert not before & keys_of_the_teacher(tmp_path, WITH_A_TEACHER, prompts=prompts)
+
+
+def test_a_base_from_a_plugin_changes_the_key_of_what_is_built_on_it(tmp_path, monkeypatch):
+    (tmp_path / "suite.yaml").write_text(SUITE_OF_A_TEACHER.replace("{name: contrastive, id: clap}", ALIGNED))
+    (before,) = Plan(load_suite(tmp_path / "suite.yaml")).cells
+    monkeypatch.setattr(
+        registry.retrievers, "distribution", lambda name: "plugin==2" if name == "contrastive" else None
+    )
+    (after,) = Plan(load_suite(tmp_path / "suite.yaml")).cells
+    assert before.key != after.key
+
+
 def test_threads_change_no_key_and_no_folder(bundle_ready, tmp_path):
     (tmp_path / "suite.yaml").write_text(SUITE_OF_A_TEACHER)
     suite = load_suite(tmp_path / "suite.yaml")
@@ -178,3 +237,5 @@ retrievers: [{name: contrastive, id: clap}]
 settings: {queries: 20}
 metrics: [R@10]
 """
+
+ALIGNED = "{name: aligned, id: clap-ot}"

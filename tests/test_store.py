@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from bench.errors import EnvironmentFailure, UserError
-from bench.store import Cache, canonical_json, content_key, ensure_writable, write_atomic
+from bench.store import Cache, canonical_json, content_key, ensure_writable, locked, remove_leftovers, write_atomic
 
 
 def test_key_depends_on_content_not_on_order():
@@ -79,3 +82,110 @@ def test_a_folder_on_a_full_disk_is_not_the_users_mistake(number, kind, tmp_path
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", fails)
     with pytest.raises(kind, match=str(tmp_path)):
         ensure_writable(tmp_path, "--out")
+
+
+def test_another_arrays_file_does_not_pass_for_this_one(tmp_path):
+    cache = Cache(tmp_path)
+    for number in (1, 2):
+        cache.array({"x": number}, lambda number=number: np.full(3, number))
+    first, second = sorted(tmp_path.rglob("*.npy"))
+    shutil.copy(first, second)
+    for number in (1, 2):
+        found = cache.array({"x": number}, lambda number=number: np.full(3, number))
+        np.testing.assert_array_equal(found, np.full(3, number))
+    assert cache.damaged == [str(second.relative_to(tmp_path))]
+
+
+def test_a_folder_in_the_place_of_an_entry_is_damage(tmp_path):
+    cache = Cache(tmp_path)
+    cache.array({"x": 1}, lambda: np.ones(3))
+    (file,) = tmp_path.rglob("*.npy")
+    file.unlink()
+    (file / "within").mkdir(parents=True)
+    name = str(file.relative_to(tmp_path))
+    assert cache.verify() == [name]
+    for fresh in (False, True):
+        again = Cache(tmp_path, fresh)
+        np.testing.assert_array_equal(again.array({"x": 1}, lambda: np.ones(3)), np.ones(3))
+        assert again.damaged == ([] if fresh else [name])
+    assert file.is_file()
+
+
+@pytest.mark.parametrize("name", ["arrays", "locks"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, name):
+    (tmp_path / name).write_text("here first")
+    with pytest.raises(UserError, match=rf"{name}: is .*move .* away"):
+        Cache(tmp_path).array({"x": 1}, lambda: np.ones(3))
+    assert (tmp_path / name).read_text() == "here first"
+
+
+def test_a_write_goes_on_when_its_temporary_file_is_taken_away(tmp_path, monkeypatch):
+    """As `bench cache clear` does: the folder too."""
+    replace, taken = os.replace, []
+
+    def take_away(source, target):
+        if len(taken) < 2:
+            taken.append(source)
+            shutil.rmtree(tmp_path / "folder")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", take_away)
+    write_atomic(tmp_path / "folder" / "file", "whole")
+    assert (tmp_path / "folder" / "file").read_text() == "whole"
+    assert len(taken) == 2
+
+
+def test_a_folder_that_vanishes_again_and_again_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(FileNotFoundError(errno.ENOENT, "gone")))
+    with pytest.raises(EnvironmentFailure, match="vanishes"):
+        write_atomic(tmp_path / "file", "whole")
+
+
+def test_only_old_temporary_files_of_ours_are_left_over(tmp_path):
+    names = {".summary.json.abcdefg1.tmp": True, ".draft.tmp": False, "summary.json.abcdefg1.tmp": False}
+    for name in names:
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / ".young.json.abcdefg1.tmp").write_text("")
+    remove_leftovers(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        ".young.json.abcdefg1.tmp", *(name for name, ours in names.items() if not ours)
+    }  # fmt: skip
+
+
+def test_a_cache_that_is_cleared_and_checked_all_the_time_stays_usable(tmp_path):
+    """Writers, readers and those who tidy up, side by side: none fails, and no value is wrong."""
+    failed: list[str] = []
+    until = time.monotonic() + 1.5
+
+    def forever(what):
+        number = 0
+        while time.monotonic() < until and not failed:
+            number += 1
+            try:
+                what(Cache(tmp_path), number % 20)
+            except Exception as error:
+                failed.append(f"{type(error).__name__}: {error}")
+
+    def write(cache, number):
+        found = cache.array({"x": number}, lambda: np.full(500, number))
+        assert (found == number).all()
+        assert not cache.damaged
+
+    tidy = [lambda c, n: c.clear(), lambda c, n: c.prune(0), lambda c, n: c.verify(), lambda c, n: c.size()]
+    threads = [threading.Thread(target=forever, args=(what,)) for what in (write, *tidy)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+def test_a_lock_that_is_held_outlives_clear(tmp_path):
+    cache = Cache(tmp_path)
+    with cache.lock("a" * 20):
+        cache.clear()
+        with locked(tmp_path / "locks" / f"{'a' * 20}.lock", wait=False) as held:
+            assert not held
+    cache.clear()
+    assert not tmp_path.exists()

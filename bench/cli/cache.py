@@ -30,7 +30,7 @@ def cache(context: typer.Context) -> None:
 @app.command()
 def info() -> None:
     """Print the folder, and entries and size of each kind."""
-    folder = read_settings().cache_dir
+    folder = _folder()
     kinds = Cache(folder).kinds() if folder.exists() else []
     print(folder)
     for kind in kinds:
@@ -82,15 +82,22 @@ def prune(
 
 @app.command()
 def clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Remove everything in the cache; results are kept."""
+    """Remove everything in the cache; results are kept, and files that are not the cache's own."""
     cache = _cache()
     if cache is None:
         return
     size = cache.size()
     if not yes and not _agreed(f"Remove {_megabytes(size)} in {cache.root}?"):
         raise UserError("nothing was removed; say --yes to clear the cache without a question")
-    cache.clear()
-    print(f"{cache.root}: removed {_megabytes(size)}")
+    print(f"{cache.root}: removed {_megabytes(cache.clear())}")
+
+
+def _folder() -> Path:
+    """The cache's folder, which need not be there yet."""
+    folder: Path = read_settings().cache_dir
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is no folder; set BENCH_CACHE_DIR to another one")
+    return folder
 
 
 def _agreed(question: str) -> bool:
@@ -105,7 +112,7 @@ def _agreed(question: str) -> bool:
 
 def _cache() -> Cache | None:
     """The cache; None, and a word about it, where there is none."""
-    folder: Path = read_settings().cache_dir
+    folder = _folder()
     if folder.exists():
         return Cache(folder)
     print(f"{folder}: already empty")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -111,9 +110,10 @@ def _execute(suite: Any, request: _Request) -> None:
         out=request.settings.out, cache_dir=request.settings.cache_dir, threads=request.settings.threads,
         device=request.device, fresh=request.fresh,
     )  # fmt: skip
+    damaged: list[str] = []
     with _progress(suite.name, request.verbosity) as tick:
-        folder = run_suite(suite, run_options, tick)
-    _tell_damage(folder)
+        folder = run_suite(suite, run_options, tick, damaged.extend)
+    _tell_damage(damaged, folder)
     show_while_read(lambda: _show(folder, request.verbosity))
 
 
@@ -125,9 +125,8 @@ def _show(folder: Path, verbosity: int) -> None:
     print(folder)
 
 
-def _tell_damage(folder: Path) -> None:
+def _tell_damage(damaged: list[str], folder: Path) -> None:
     """Say on stderr what was damaged on disk and has been made again."""
-    damaged = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["damaged"]
     if damaged:
         shown = ", ".join(damaged[:3]) + (f" and {len(damaged) - 3} more" if len(damaged) > 3 else "")
         print(f"warning: damaged and made again: {shown} (all in {folder / 'provenance.json'})", file=sys.stderr)

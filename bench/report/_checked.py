@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench._json import inside, read_json
+from bench.cells import is_checked
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["columns_of", "read_resolved", "read_summary", "read_values", "values_file"]
+__all__ = ["check_cell", "columns_of", "read_resolved", "read_summary", "read_values", "values_file"]
 
 AGAIN = "run the suite again"
 SUMMARY_VERSION = 1
@@ -139,6 +140,27 @@ def values_file(folder: Path, key: str) -> Path:
         raise UserError(f"{file}: is missing; {AGAIN} (what is there is taken from the cache)")
     _refuse_link(file, folder)
     return file
+
+
+def check_cell(folder: Path, key: str) -> None:
+    """Hold a cell's two files against the checksum in the first; nothing where there is none, as in older runs.
+
+    Raises:
+        UserError: they differ from what was written, or are another cell's.
+    """
+    file = folder / "cells" / f"{key}.json"
+    if not file.is_file():
+        return  # what is kept of a run for published pages has no such files
+    _refuse_link(file, folder)
+    entry = read_json(file, AGAIN)
+    if isinstance(entry, dict) and "checksum" not in entry:
+        return
+    table = values_file(folder, key).read_bytes()
+    if not isinstance(entry, dict) or entry.get("key") != key or not is_checked(entry, table):
+        raise UserError(
+            f"{folder / 'per_query' / key}.parquet: it or {file} is damaged or was edited: their checksum is another; "
+            "run the suite again, which makes them anew from the cache"
+        )
 
 
 def columns_of(file: Path, metrics: Iterable[str] = ()) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import UserError
-from bench.report._checked import columns_of, read_resolved, read_summary, read_values, values_file
+from bench.report._checked import check_cell, columns_of, read_resolved, read_summary, read_values, values_file
 from bench.store.sums import Sums
 
 if TYPE_CHECKING:
@@ -174,8 +174,12 @@ class Run:
         return read_values(file, wanted)
 
     def _columns(self, key: str) -> list[str]:
-        self._sums.check(f"per_query/{key}.parquet")
-        return columns_of(values_file(self.folder, key), self.metric_info)
+        file, name = values_file(self.folder, key), f"per_query/{key}.parquet"
+        if name in self._sums.digests:
+            self._sums.check(name)
+        else:  # a run that has not been completed, or is being changed
+            check_cell(self.folder, key)
+        return columns_of(file, self.metric_info)
 
 
 def _field(cell: Mapping[str, Any], name: str) -> Any:

@@ -13,8 +13,9 @@ from collections import Counter
 
 __all__ = ["ACTIONS", "POINTS", "arm", "counts", "reached"]
 
-#: What the store does to the disk, in the order of one write; `lock` comes before a computation that is to be kept.
-POINTS = ("lock", "create", "write", "fsync", "rename", "fsync-folder", "read")
+#: What the store does to the disk, in the order of one write; `lock` comes before a computation that is to be kept, and
+#: `unlink` before a file is removed: one that is damaged, or the sums of a run that is about to change.
+POINTS = ("lock", "mkdir", "create", "write", "fsync", "rename", "fsync-folder", "read", "unlink")
 ACTIONS = ("kill", "ENOSPC", "EIO")
 
 _VARIABLE = "BENCH_FAILPOINT"

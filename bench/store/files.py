@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 import time
 from contextlib import suppress
@@ -13,11 +15,17 @@ from pathlib import Path
 from bench.errors import EnvironmentFailure, UserError
 from bench.store.failpoints import reached
 
-__all__ = ["ensure_writable", "remove_leftovers", "sha256_of", "write_atomic"]
+__all__ = [
+    "discard", "ensure_writable", "is_left_over", "is_temporary", "remove_leftovers", "sha256_of", "write_atomic",
+]  # fmt: skip
 
 _TEMPORARY = ".tmp"
 #: No write takes this long: a temporary file that is older belongs to a process that was killed.
 _LEFT_OVER_AFTER = 3600.0
+#: As `tempfile` makes them.
+_TEMPORARY_NAME = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp", re.DOTALL)
+#: With the pauses between them a bit more than a second: what clears a cache does it once, not again and again.
+_TRIES = 16
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -43,10 +51,28 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
 
     Raises:
         EnvironmentFailure: the disk is full or fails. What stood there before still does.
+        UserError: a file stands where a folder belongs, or a folder where the file belongs.
     """
+    for turn in range(_TRIES):
+        try:
+            return _write_once(path, content)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            said = _in_the_way(path)
+            if said:
+                raise UserError(f"{said}; move it away and run the same command again") from error
+            # `bench cache clear` took the folder or the temporary file away meanwhile.
+            time.sleep(0.001 * turn**2)
+        except OSError as error:
+            if error.errno in _REASONS:
+                raise EnvironmentFailure(f"{path}: {_REASONS[error.errno]} and run the same command again") from error
+            raise
+    raise EnvironmentFailure(f"{path}: its folder vanishes whenever it is made; find out what removes it")
+
+
+def _write_once(path: Path, content: tuple[bytes | str, ...]) -> None:
     temporary = None
     try:
-        _make_folder(path.parent)
+        above = _make_folder(path.parent)
         reached("create")
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
         with os.fdopen(handle, "wb", buffering=0) as file:
@@ -58,15 +84,22 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
         reached("rename")
         os.replace(temporary, path)
         temporary = None
-        _sync_folder(path.parent)
-    except OSError as error:
-        if error.errno in _REASONS:
-            raise EnvironmentFailure(f"{path}: {_REASONS[error.errno]} and run the same command again") from error
-        raise
+        for folder in (path.parent, *above):
+            _sync_folder(folder)
     finally:
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+def _in_the_way(path: Path) -> str | None:
+    """What keeps a file from being written; None if nothing does."""
+    for folder in path.parents:
+        if folder.is_dir():
+            break
+        if folder.exists() or folder.is_symlink():
+            return f"{folder}: is a file, and a folder belongs there"
+    return f"{path}: is a folder, and a file belongs there" if path.is_dir() else None
 
 
 def _write(handle: int, data: bytes) -> None:
@@ -81,24 +114,32 @@ def _write(handle: int, data: bytes) -> None:
             reached("write")
 
 
-def _make_folder(folder: Path) -> None:
-    missing = []
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it; the folders in which a new one stands now.
+
+    They are synced when the file is there: an empty folder, for the time that a disk takes, would be cleared away.
+    """
+    missing: list[Path] = []
     while not folder.is_dir():
         missing.append(folder)
         if folder == folder.parent:
             break
         folder = folder.parent
     for new in reversed(missing):
+        reached("mkdir")
         new.mkdir(exist_ok=True)
-        _sync_folder(new.parent)
+    return [new.parent for new in missing]
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in a folder last; systems that cannot open a folder do without."""
+    """Make a rename in a folder last; systems that cannot open a folder do without.
+
+    A folder that is no longer there has been cleared, with what was renamed into it.
+    """
     reached("fsync-folder")
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except (PermissionError, IsADirectoryError):
+    except (PermissionError, IsADirectoryError, FileNotFoundError):
         return
     try:
         os.fsync(handle)
@@ -109,16 +150,50 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove temporary files that killed processes left below a folder; how many."""
-    removed = 0
-    before = time.time() - _LEFT_OVER_AFTER
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that `write_atomic` gives to a file that is being written.
+
+    >>> is_temporary(".summary.json.k3_x9a0b.tmp"), is_temporary(".draft.tmp")
+    (True, False)
+    """
+    return _TEMPORARY_NAME.fullmatch(name) is not None
+
+
+def is_left_over(file: Path, after: float = _LEFT_OVER_AFTER) -> bool:
+    """Whether a file was last written too many seconds ago to be one that is still being written."""
+    try:
+        return file.stat().st_mtime < time.time() - after
+    except OSError:
+        return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that killed processes left below a folder."""
     for file in folder.rglob(f".*{_TEMPORARY}"):
-        with suppress(OSError):
-            if file.stat().st_mtime < before:
+        if is_temporary(file.name) and is_left_over(file):
+            with suppress(OSError):
                 file.unlink()
-                removed += 1
-    return removed
+
+
+def discard(path: Path) -> None:
+    """Remove a file, or a folder that stands in a file's place; nothing where there is neither.
+
+    Raises:
+        EnvironmentFailure: it cannot be removed.
+    """
+    try:
+        reached("unlink")
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{error.filename or path}: cannot be removed ({error.strerror}); make its folder one that you may write, "
+            "or check the disk, and run the same command again"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -135,11 +210,18 @@ def ensure_writable(folder: Path, flag: str) -> None:
         EnvironmentFailure: the disk is full or fails: another folder may be as well, and what was finished is kept.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-test-"):
-            pass
+        for _ in range(_TRIES - 1):
+            with suppress(FileNotFoundError, FileExistsError):  # `bench cache clear` took the folder away meanwhile
+                return _try_writing(folder)
+        _try_writing(folder)
     except OSError as error:
         if error.errno in _REASONS and error.errno != errno.EROFS:
             raise EnvironmentFailure(f"{folder}: {_REASONS[error.errno]} and run the same command again") from error
         reason = error.strerror or str(error)
         raise UserError(f"{folder}: cannot be written ({reason}); choose another folder with {flag}") from error
+
+
+def _try_writing(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-test-"):
+        pass

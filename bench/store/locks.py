@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import EnvironmentFailure
+from bench.errors import EnvironmentFailure, UserError
 from bench.store.failpoints import reached
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ __all__ = ["locked"]
 
 #: What a file system answers that knows no locks: there two processes may do the same work, without harm.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}
+_TRIES = 16
 
 
 @contextmanager
@@ -34,14 +35,19 @@ def locked(path: Path, wait: bool = True, waiting: Callable[[], None] | None = N
 
     Raises:
         EnvironmentFailure: the lock's file cannot be made.
+        UserError: a file stands where the lock's folder belongs.
     """
-    from filelock import FileLock  # a run from the cache needs none
+    from filelock import FileLock
 
     lock = FileLock(path, fallback_to_soft=False)
     try:
         reached("lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
         held = _acquired(lock, wait, waiting)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"{path.parent}: is no folder, and one belongs there for locks; move what is there away and run the same "
+            "command again"
+        ) from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise EnvironmentFailure(
@@ -62,11 +68,24 @@ def _acquired(lock: BaseFileLock, wait: bool, waiting: Callable[[], None] | None
     from filelock import Timeout
 
     try:
-        lock.acquire(timeout=0)
+        _acquire(lock, 0)
     except Timeout:
         if not wait:
             return False
         if waiting:
             waiting()
-        lock.acquire(poll_interval=0.1)
+        _acquire(lock, None)
     return True
+
+
+def _acquire(lock: BaseFileLock, timeout: float | None) -> None:
+    """Take a lock, its folder made where it is missing."""
+    folder = Path(lock.lock_file).parent
+    for turn in range(_TRIES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout, poll_interval=0.1)
+            return
+        except (FileNotFoundError, FileExistsError):  # `bench cache clear` took the folder away meanwhile
+            if turn == _TRIES - 1 or (folder.exists() and not folder.is_dir()):
+                raise

@@ -117,7 +117,8 @@ class TaskBuilder:
 
     def _source(self, retriever: str) -> QuerySource:
         part = self.plan.retrievers[retriever]
-        return QuerySource(part, part.space, self.cache, self.busy, self.phase)
+        origin = self.plan.origin(retriever)
+        return QuerySource(part, part.space, self.cache, self.busy, self.phase, origin)
 
     def _sampling(self, cell: Cell) -> Sampling:
         settings = self.plan.settings(cell.retriever)

@@ -79,7 +79,7 @@ def test_prune_wants_to_know_what(bench: Callable, filled: Cache) -> None:
 
 
 def test_verify_finds_and_removes_what_is_damaged(bench: Callable, filled: Cache) -> None:
-    (filled.root / "cells" / "22" / f".{'2' * 20}.json.x.tmp").write_bytes(b"half")  # of a killed process
+    (filled.root / "cells" / "22" / f".{'2' * 20}.json.abcdefg1.tmp").write_bytes(b"half")  # of a killed process
     assert bench("cache", "verify").out == f"{filled.root}: every checksum matches\n"
     file = filled.root / "cells" / "22" / f"{'2' * 20}.json"
     content = bytearray(file.read_bytes())
@@ -114,3 +114,70 @@ def test_ctrl_c_at_the_question_is_an_interrupt(
 
     monkeypatch.setattr(typer, "confirm", interrupted)
     assert bench("cache", "clear").code == 130
+
+
+def foreign_files(root: Path) -> list[Path]:
+    """Files of somebody else, old ones too, where the cache lies and where its entries do."""
+    places = ["notes.txt", "cells/notes.txt", "cells/00/notes.json", "docs/.draft.tmp", f"arrays/zz/{0:020}.npy",
+              "locks/mine.lock", "crashes/report.txt", f"{0:020}.json"]  # fmt: skip
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text("mine")
+        os.utime(root / place, (0, 0))
+    return [root / place for place in places]
+
+
+@pytest.mark.parametrize(
+    "verb", [("clear", "--yes"), ("prune", "--max-size", "0"), ("prune", "--unused-days", "0"), ("verify", "--remove")]
+)
+def test_what_is_not_ours_stays(bench: Callable, filled: Cache, verb: tuple[str, ...]) -> None:
+    foreign = foreign_files(filled.root)
+    assert bench("cache", *verb).code == 0
+    assert [file.read_text() for file in foreign] == ["mine"] * len(foreign)
+    ours = [file for file in (filled.root / "cells").rglob("?" * 20 + ".json") if file not in foreign]
+    assert len(ours) == (5 if verb[0] == "verify" else 0)
+
+
+def test_what_is_ours_goes(bench: Callable, filled: Cache) -> None:
+    (filled.root / "crashes").mkdir()
+    (filled.root / "crashes" / "bench-crash-0123abcd.txt").write_text("Traceback")
+    half = filled.root / "cells" / "22" / f".{'2' * 20}.json.abcdefg1.tmp"
+    half.write_bytes(b"half")
+    assert bench("cache", "clear", "--yes").code == 0
+    assert [file for file in filled.root.rglob("*") if file.is_file()] == [half], "somebody may be writing it"
+    os.utime(half, (time.time() - 100,) * 2)
+    assert bench("cache", "clear", "--yes").code == 0
+    assert not filled.root.exists()
+
+
+def test_a_link_to_the_cache_is_followed(bench: Callable, filled: Cache) -> None:
+    real = filled.root.rename(filled.root.parent / "real")
+    filled.root.symlink_to(real)
+    assert "removed 5.0 MB" in bench("cache", "clear", "--yes").out
+    assert not list(real.iterdir())
+    assert filled.root.is_dir(), "the link still leads somewhere, so that the next run can use it"
+
+
+def test_what_cannot_be_removed_is_told(bench: Callable, filled: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name.startswith("3"):
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    outcome = bench("cache", "clear", "--yes")
+    assert outcome.code == 4
+    assert f"{'3' * 20}.json: cannot be removed (Permission denied)" in outcome.err
+    assert cells(filled) == ["3"]
+
+
+@pytest.mark.parametrize("verb", [(), ("verify",), ("clear", "--yes"), ("prune", "--max-size", "0")])
+def test_a_cache_that_is_a_file_is_refused(bench: Callable, filled: Cache, verb: tuple[str, ...]) -> None:
+    filled.clear()
+    filled.root.write_text("here first")
+    outcome = bench("cache", *verb)
+    assert outcome.code == 2
+    assert f"{filled.root}: is no folder; set BENCH_CACHE_DIR" in outcome.err
+    assert filled.root.read_text() == "here first"

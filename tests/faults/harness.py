@@ -69,6 +69,8 @@ class Reference:
     """How often it reached each failpoint."""
     warm_points: dict[str, int]
     """The same for a run into an empty folder from a full cache."""
+    hurt_points: dict[str, int]
+    """The same for a complete run, run again, of which some files are damaged."""
     torch: bool
 
 
@@ -122,25 +124,29 @@ def reference(nursery: Nursery) -> Reference:
             files = left_by(folder)
             remove_run(folder)
             warm = nursery.run(folder, "count")
-    return Reference(files, float(np.median(lengths)), ended.points, warm.points, ended.torch)
+            hurt_run(folder)
+            hurt = nursery.run(folder, "count")
+    return Reference(files, float(np.median(lengths)), ended.points, warm.points, hurt.points, ended.torch)
 
 
 # --- one disturbed run ------------------------------------------------------------------------------------------------
 
 
-def disturbed(nursery: Nursery, known: Reference, expected: Iterable[int], warm: bool = False, **fault: Any) -> Counts:
+def disturbed(
+    nursery: Nursery, known: Reference, expected: Iterable[int], before: str = "nothing", **fault: Any
+) -> Counts:
     """A run with a fault, and then one without.
 
     Args:
         expected: exit codes that the fault may lead to.
-        warm: disturb a run that finds all its cells in the cache.
+        before: what the disturbed run finds: `nothing`, all its cells in the `cache`, or itself complete and `hurt`.
         fault: of `Nursery.run`.
     """
     counts = Counts(disturbed=1)
     with workplace() as folder:
-        if warm:
+        if before != "nothing":
             nursery.run(folder)
-            remove_run(folder)
+            (remove_run if before == "cache" else hurt_run)(folder)
         first = nursery.run(folder, **fault)
         counts.killed += first.code == KILLED
         counts.failed += first.code == 4
@@ -253,16 +259,19 @@ def _gdr_run(suite: Path, folder: Path, kill_after: float | None) -> Ended:
 def failpoint_faults(known: Reference, turns: int = 3) -> list[dict[str, Any]]:
     """Every failpoint with every action, at its first, last and some turns between.
 
-    An error while reading is no failure: what cannot be read is computed again. Only a run from the cache reads.
+    An error while reading is no failure: what cannot be read is computed again. Only a run from the cache reads, and
+    only one that finds itself damaged removes much.
     """
     found = []
+    runs = {"read": ("cache", known.warm_points), "unlink": ("hurt", known.hurt_points)}
     for point in failpoints.POINTS:
         reads = point == "read"
-        last = (known.warm_points if reads else known.points)[point]
+        before, points = runs.get(point, ("nothing", known.points))
+        last = points[point]
         for turn in sorted({round(at) for at in np.linspace(1, last, turns)}):
             for action in failpoints.ACTIONS:
                 code = KILLED if action == "kill" else 0 if reads else 4
-                found.append({"failpoint": f"{point}:{action}:{turn}", "expected": (code,), "warm": reads})
+                found.append({"failpoint": f"{point}:{action}:{turn}", "expected": (code,), "before": before})
     return found
 
 
@@ -293,6 +302,16 @@ def all_disturbed(
             for one in counts:
                 total.add(one)
     return total
+
+
+def hurt_run(folder: Path) -> None:
+    """Flip a bit in a file of each kind of a complete run."""
+    (run,) = (folder / "out" / "faults").iterdir()
+    for pattern in ("summary.json", "report.md", "cells/*.json", "per_query/*.parquet"):
+        file = sorted(run.glob(pattern))[0]
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
 
 
 def remove_run(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from faults import harness
 from faults.workload import write_suite
+
+from bench.store.sums import SUMS
 
 Mount = Callable[[str], Path]
 
@@ -71,3 +74,52 @@ def test_a_folder_that_becomes_read_only_under_a_run(mount, nursery, known):
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     counts = harness.resumed(nursery, disk, known, "read-only for a while")
     assert counts.clean, counts.problems
+
+
+@pytest.mark.parametrize("blocked", ["out/faults", "out/faults/RUN", "cache/cells", "cache/arrays", "cache/locks"])
+def test_a_file_where_a_folder_belongs_is_named(blocked, nursery, place):
+    assert nursery.run(place).code == 0
+    (run,) = (place / "out" / "faults").iterdir()
+    file = place / blocked.replace("RUN", run.name)
+    harness.remove_run(place)
+    shutil.rmtree(place / "cache")
+    file.parent.mkdir(parents=True)
+    file.write_text("here first")
+    ended = nursery.run(place)
+    assert ended.code == 2, ended.said
+    assert str(file) in ended.said
+    assert file.read_text() == "here first"
+
+
+@pytest.mark.parametrize("taken", ["summary.json", "cells/KEY.json", ".report", "report.html"])
+def test_a_folder_where_a_file_of_the_run_belongs_is_named(taken, nursery, place):
+    assert nursery.run(place).code == 0
+    (run,) = (place / "out" / "faults").iterdir()
+    file = run / taken.replace("KEY", next((run / "cells").iterdir()).stem)
+    file.unlink()
+    (file / "notes").mkdir(parents=True)
+    ended = nursery.run(place)
+    assert ended.code == 2, ended.said
+    assert f"{file}: is a folder, and a file belongs there; move it away" in ended.said
+    assert (file / "notes").is_dir()
+
+
+def test_sums_that_name_what_is_not_ours_harm_nothing(nursery, known, place):
+    """A results folder may come from elsewhere."""
+    assert nursery.run(place).code == 0
+    (run,) = (place / "out" / "faults").iterdir()
+    precious = place / "elsewhere" / "precious.json"
+    precious.parent.mkdir()
+    for file in (precious, run / "notes.txt"):
+        file.write_text("mine")
+    for link in (run / "link", run / "tables" / "link"):
+        link.symlink_to(precious.parent)
+    names = [
+        "link/precious.json", "tables/link/precious.json", "../../../elsewhere/precious.json", str(precious),
+        "notes.txt", "cells/a\0b.json", "cells", "tables/link", "summary.json/below", "cells/" + "x" * 300,
+    ]  # fmt: skip
+    (run / SUMS).write_text("".join(f"{'0' * 64}  {name}\n" for name in names), encoding="utf-8")
+    assert nursery.run(place).code == 0
+    for file in (precious, run / "notes.txt"):
+        assert file.read_text() == "mine"
+    assert nursery.run(place).said == ""

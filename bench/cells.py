@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CellStore", "is_checked", "to_parquet"]
 
-#: Of a cell's file, not of the cell: how it was made differs from place to place, the cell does not; `table_sha256` is
-#: only in the cache.
-_OF_THE_FILE = ("schema_version", "checksum", "table_sha256", "made")
+#: Of a cell's file, and not in its checksum; `table_sha256` is only in the cache.
+_NOT_SUMMED = ("schema_version", "checksum", "table_sha256")
+#: Of a cell's file, not of the cell: how it was made differs from place to place, the cell does not.
+_OF_THE_FILE = (*_NOT_SUMMED, "made")
 
 
 class CellStore:
@@ -106,9 +107,8 @@ class CellStore:
     ) -> tuple[dict[str, Any], pd.DataFrame]:
         entry, frame = {**cell[0], **names}, cell[1]
         entry_file, frame_file = _files(key)
-        described = {**entry, "schema_version": self.schema_version, "checksum": _checksum(entry, table)}
-        if self.made.get(key):
-            described["made"] = self.made[key]
+        summed = {**entry, "made": self.made[key]} if self.made.get(key) else entry
+        described = {**summed, "schema_version": self.schema_version, "checksum": _checksum(summed, table)}
         line = json.dumps(described, sort_keys=True, allow_nan=False) + "\n"
         put(self.folder, {frame_file: table, entry_file: line.encode()})
         return entry, frame
@@ -139,7 +139,7 @@ def is_checked(described: Mapping[str, Any], table: bytes) -> bool:
 
 
 def _checksum(entry: Mapping[str, Any], table: bytes) -> str:
-    described = canonical_json({name: value for name, value in entry.items() if name not in _OF_THE_FILE})
+    described = canonical_json({name: value for name, value in entry.items() if name not in _NOT_SUMMED})
     return _sha256(described.encode() + b"\n" + table)
 
 

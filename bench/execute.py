@@ -102,8 +102,8 @@ class _Run:
         self,
         suite: Suite,
         options: RunOptions,
-        tick: Callable[[int, int, str], None] | None,
-        tell: Callable[[list[str]], None] | None,
+        tick: Callable[[int, int, str], None] | None = None,
+        tell: Callable[[list[str]], None] | None = None,
     ) -> None:
         self.suite, self.options, self.tell = suite, options, tell
         self.plan = Plan(suite, options.device)

@@ -134,7 +134,7 @@ def test_what_is_built_on_the_main_retriever_is_replaced_with_it_for_another_see
     from bench.execute import _Run
 
     suite = load_suite("alignment")
-    found = _Run(suite, RunOptions(tmp_path / "out", tmp_path / "cache"), None)._families_of_seeds()
+    found = _Run(suite, RunOptions(tmp_path / "out", tmp_path / "cache"))._families_of_seeds()
     assert list(found) == ["gdr-clap", "gdr-clap-s1", "gdr-clap-s2"]
     assert found["gdr-clap"] == {}
     assert found["gdr-clap-s1"] == {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from faults.workload import Hashed, write_suite
 
 from bench import hardware, provenance, registry
+from bench.cells import _checksum
 from bench.execute import RunOptions, run_suite
 from bench.provenance import Phases, git_state
 from bench.report.schemas import CellFile, Made, Provenance
@@ -78,13 +78,20 @@ def test_how_a_cell_was_made_is_no_part_of_it(run, tmp_path):
         entry = json.loads(file.read_text())
         Made.model_validate(entry["made"])
         assert CellFile.model_validate_json(file.read_text()).made is not None
-        entry["made"] = {"by": "somebody else"}
-        file.write_text(json.dumps(entry))
+    summary = (folder / "summary.json").read_bytes()
+    again = run(threads=2, fresh=True)
+    assert (again / "summary.json").read_bytes() == summary
+
+
+def test_how_a_cell_was_made_is_not_edited_unseen(run):
+    folder = run()
+    before = told(folder)["cells"]
+    file = min((folder / "cells").glob("*.json"))
+    file.write_text(file.read_text().replace('"threads": 1', '"threads": 9'))
     (folder / "SHA256SUMS").unlink()
-    shutil.rmtree(tmp_path / "cache")
     after = told(run())
-    assert after["damaged"] == [], "the cells are whole"
-    assert set(after["cells"].values()) == {None}, "and what is no description is not told"
+    assert after["damaged"] == [f"cells/{file.stem}"]
+    assert after["cells"] == before, "as the cache has it"
 
 
 def test_cells_of_before_it_was_kept_are_read(run):
@@ -92,7 +99,8 @@ def test_cells_of_before_it_was_kept_are_read(run):
     for file in (folder / "cells").glob("*.json"):
         entry = json.loads(file.read_text())
         del entry["made"]
-        file.write_text(json.dumps(entry))
+        table = (folder / "per_query" / f"{file.stem}.parquet").read_bytes()
+        file.write_text(json.dumps({**entry, "checksum": _checksum(entry, table)}))
     (folder / "SHA256SUMS").unlink()
     assert set(told(run())["cells"].values()) == {None}
 

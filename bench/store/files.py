@@ -51,7 +51,7 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
 
     Raises:
         EnvironmentFailure: the disk is full or fails. What stood there before still does.
-        UserError: a file stands where a folder belongs, or a folder where the file belongs.
+        UserError: a file stands where a folder belongs, or a folder where the file belongs, or no folder can be made.
     """
     for turn in range(_TRIES):
         try:
@@ -66,6 +66,10 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
             if error.errno in _REASONS:
                 raise EnvironmentFailure(f"{path}: {_REASONS[error.errno]} and run the same command again") from error
             raise
+    if not path.parent.is_dir():
+        raise UserError(
+            f"{path}: cannot be written (its folder cannot be made); name a file in a folder that you may write"
+        )
     raise EnvironmentFailure(f"{path}: its folder vanishes whenever it is made; find out what removes it")
 
 

@@ -103,12 +103,13 @@ def left_by(folder: Path) -> dict[str, bytes]:
 
 
 def _content(file: Path) -> bytes:
-    """A file, and of a cell's all but how it was made."""
+    """A file, and of a cell's all but how it was made, and the checksum over that."""
     content = file.read_bytes()
     if file.parent.name != "cells":
         return content
     with suppress(ValueError):  # damaged: as it is
-        content = json.dumps({name: value for name, value in json.loads(content).items() if name != "made"}).encode()
+        kept = {name: value for name, value in json.loads(content).items() if name not in ("made", "checksum")}
+        content = json.dumps(kept).encode()
     return content
 
 

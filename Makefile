@@ -4,6 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
+# Processes of the tests, each with one thread: `make test JOBS=0` for one.
+JOBS ?= auto
 QUIET_ENV := OMP_WAIT_POLICY=PASSIVE HF_HUB_OFFLINE=1
 
 .PHONY: setup run test check bundle reports bench faults
@@ -21,7 +23,7 @@ run: setup
 	$(QUIET_ENV) $(BIN)/bench run suites/negative_prompting.yaml
 
 test: setup
-	$(QUIET_ENV) $(BIN)/python -m pytest
+	$(QUIET_ENV) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: setup
 	$(BIN)/ruff check --no-cache .

@@ -10,9 +10,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-__all__ = ["FILES", "CellFile", "Provenance", "Summary", "json_schema", "write_schema"]
+from bench.report._record import STRICT
+from bench.report._schema_baseline import Baseline
+
+__all__ = ["FILES", "Baseline", "CellFile", "Provenance", "Summary", "json_schema", "write_schema"]
 
 Interval = tuple[float, float] | None
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -20,7 +23,7 @@ Verdict = Literal["supported", "contradicted", "inconclusive"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+    model_config = STRICT
 
 
 class MetricValue(_Record):
@@ -303,18 +306,19 @@ FILES: dict[str, type[BaseModel]] = {
     "provenance.json": Provenance,
     "cells/KEY.json": CellFile,
     "latency.json": Latency,
+    "a baseline": Baseline,
 }
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the files: one of them under each of `$defs/Summary`, `Provenance`, `CellFile`, `Latency`."""
+    """The JSON Schema of the files: one of them under each of the names of `FILES`' models in `$defs`."""
     from pydantic.json_schema import models_json_schema
 
     refs, schema = models_json_schema([(model, "validation") for model in FILES.values()])
     named = {file: refs[model, "validation"]["$ref"] for file, model in FILES.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Files of a run of gdr-bench, schema version 1",
+        "title": "Files of gdr-bench, schema version 1",
         "description": ", ".join(f"{file}: {ref}" for file, ref in named.items()),
         "anyOf": [{"$ref": ref} for ref in named.values()],
         "$defs": schema["$defs"],

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 import bench
+from bench.gate import save_baseline
 from bench.report.build import build_report
 from bench.report.load import Run
-from bench.report.schemas import FILES, CellFile, Provenance, Summary, json_schema, write_schema
+from bench.report.schemas import FILES, Baseline, CellFile, Provenance, Summary, json_schema, write_schema
 
 ROOT = Path(__file__).parents[2]
 HISTORIC = sorted((ROOT / "tests" / "historic_results").iterdir())
@@ -85,6 +86,19 @@ def test_the_committed_schema_is_current(tmp_path: Path) -> None:
     jsonschema.Draft202012Validator.check_schema(json.loads(stored))
 
 
+BASELINES = sorted((ROOT / "tests" / "historic_baselines").iterdir())
+
+
+@pytest.mark.parametrize("run", HISTORIC, ids=lambda folder: folder.name)
+def test_a_baseline_follows_the_schema(run: Path, tmp_path: Path) -> None:
+    save_baseline(Run(run), tmp_path / "new.json", metrics=["R@10", "logRank"], every=True)
+    schema = json_schema()
+    own = {"$schema": schema["$schema"], "$ref": "#/$defs/Baseline", "$defs": schema["$defs"]}
+    for file in (tmp_path / "new.json", *BASELINES):
+        Baseline.model_validate_json(file.read_text())
+        jsonschema.Draft202012Validator(own).validate(json.loads(file.read_text()))
+
+
 def _drop(*path: str) -> Callable[[dict[str, Any]], None]:
     def edit(document: dict[str, Any]) -> None:
         for name in path[:-1]:
@@ -135,7 +149,7 @@ def _fields(model: type[BaseModel]) -> set[str]:
 
 
 def test_the_documentation_names_every_key() -> None:
-    text = (ROOT / "docs" / "results.md").read_text()
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("results.md", "gate.md"))
     named = set(re.findall(r"`([A-Za-z_0-9]+)`", text))
     wanted = set().union(*map(_fields, FILES.values()))
     assert len(wanted) > 50

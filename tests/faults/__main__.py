@@ -20,8 +20,8 @@ from rich.table import Table
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="make faults")
-    options.add_argument("--kills", type=int, default=200, help="SIGKILLs of the NumPy run")
-    options.add_argument("--gdr-kills", type=int, default=10, help="SIGKILLs of a run with a GDR")
+    options.add_argument("--kills", type=int, default=200, help="SIGKILLs that meet the NumPy run")
+    options.add_argument("--gdr-kills", type=int, default=10, help="SIGKILLs that meet a run with a GDR")
     options.add_argument("--turns", type=int, default=5, help="turns at which each failpoint fires")
     options.add_argument("--seed", type=int, default=0, help="of the instants")
     chosen = options.parse_args()
@@ -49,14 +49,12 @@ def _disturbed(chosen: argparse.Namespace) -> dict[str, harness.Counts]:
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with harness.nurseries() as made, Progress(*columns, console=Console(stderr=True)) as bar:
         known = harness.reference(made[0])
-        plans = {
-            "failpoints": harness.failpoint_faults(known, chosen.turns),
-            "kills": harness.kill_faults(known, chosen.kills, chosen.seed),
-        }
-        counted = {}
-        for name, faults in plans.items():
-            task = bar.add_task(name, total=len(faults))
-            counted[name] = harness.all_disturbed(made, known, faults, lambda task=task: bar.advance(task))
+        faults = harness.failpoint_faults(known, chosen.turns)
+        task = bar.add_task("failpoints", total=len(faults))
+        counted = {"failpoints": harness.all_disturbed(made, known, faults, lambda: bar.advance(task))}
+        kills = bar.add_task("kills", total=chosen.kills)
+        counted["kills"] = harness.killed(made, known, chosen.kills, chosen.seed, lambda: bar.advance(kills))
+        bar.update(kills, completed=counted["kills"].killed)
         task = bar.add_task("kills of a GDR", total=chosen.gdr_kills)
         with tempfile.TemporaryDirectory(prefix="gdr-bench-faults-") as folder:
             counted["kills of a GDR"] = harness.gdr_kills(

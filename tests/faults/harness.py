@@ -29,6 +29,8 @@ TESTS = Path(__file__).parents[1]
 #: Written anew by every run.
 OF_THE_RUN = {"provenance.json", SUMS, ".report", ".lock", RUN_LOG}
 KILLED = -9
+MOST_TRIES = 4
+"""For each kill that is wanted."""
 
 
 @dataclass
@@ -211,8 +213,9 @@ def gdr_kills(folder: Path, kills: int, seed: int = 0, tick: Callable[[], None] 
 
     Args:
         folder: for all files.
-        kills: how many.
+        kills: how many must meet a run before its end; for those that come late others are tried.
         seed: of the instants.
+        tick: called after each that met one.
     """
     total = Counts()
     suite = write_suite(folder / "suite", GDR_SUITE)
@@ -220,7 +223,11 @@ def gdr_kills(folder: Path, kills: int, seed: int = 0, tick: Callable[[], None] 
     expected = _gdr_run(suite, folder / "undisturbed", None)
     length = time.monotonic() - start
     _judge(expected, total, {0}, "undisturbed")
-    for number, instant in enumerate(np.random.default_rng(seed).uniform(0, length, kills)):
+    rng = np.random.default_rng(seed)
+    for number in range(MOST_TRIES * kills):
+        if total.killed == kills:
+            break
+        instant = rng.uniform(0, length)
         own, fault = folder / f"kill{number}", f"GDR killed after {instant:.2f} of {length:.2f} s"
         first, finished = _gdr_run(suite, own, float(instant)), finished_cells(own)
         again, after = _gdr_run(suite, own, None), finished_cells(own)
@@ -234,7 +241,8 @@ def gdr_kills(folder: Path, kills: int, seed: int = 0, tick: Callable[[], None] 
             counts.differences += 1
             counts.problems.append(f"{fault}: the second run left other files")
         total.add(counts)
-        tick()
+        if counts.killed:
+            tick()
     return total
 
 
@@ -280,6 +288,23 @@ def kill_faults(known: Reference, kills: int, seed: int = 0) -> list[dict[str, A
     """SIGKILL at uniform instants of the undisturbed run's length; one that comes late finds the run ended."""
     instants = np.random.default_rng(seed).uniform(0, known.seconds, kills)
     return [{"kill_after": float(instant), "expected": (KILLED, 0)} for instant in instants]
+
+
+def killed(
+    made: Sequence[Nursery],
+    known: Reference,
+    kills: int,
+    seed: int = 0,
+    tick: Callable[[], None] = lambda: None,
+) -> Counts:
+    """Kill runs until so many were met before their end; `tick` is called after every try."""
+    total = Counts()
+    for turn in range(MOST_TRIES):
+        if total.killed >= kills:
+            break
+        # Another stream of instants, not the same ones again.
+        total.add(all_disturbed(made, known, kill_faults(known, kills - total.killed, seed + 1000 * turn), tick))
+    return total
 
 
 def all_disturbed(

@@ -46,10 +46,10 @@ def test_every_failpoint(point, made, known):
 
 @pytest.mark.slow
 def test_kills_at_any_instant(made, known):
-    counts = harness.all_disturbed(made, known, harness.kill_faults(known, KILLS))
+    counts = harness.killed(made, known, KILLS)
     assert counts.clean, counts.problems
-    assert counts.resumed == KILLS
-    assert counts.killed >= KILLS / 2
+    assert counts.killed == KILLS
+    assert counts.resumed == counts.disturbed >= KILLS, "one that comes late is tried again at another instant"
 
 
 def test_what_is_finished_is_not_computed_again(nursery, known, place, monkeypatch):

@@ -24,7 +24,7 @@ __all__ = ["Comparison", "Mark", "Method", "Prompt", "Unshown", "comparisons", "
 
 #: Attributes of a track in the order they are told, and the word before the value where it does not speak for itself.
 SAID = (
-    ("genre", ""), ("mood", ""), ("lead", "lead "), ("accompaniment", "with "), ("bass", "bass "), ("drums", "drums "),
+    ("genre", ""), ("mood", ""), ("lead", "lead "), ("accompaniment", "with "), ("bass", ""), ("drums", "drums: "),
     ("bpm", ""), ("key", ""),
 )  # fmt: skip
 #: Value of an attribute that a track has not, such as its drums.

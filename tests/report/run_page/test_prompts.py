@@ -230,7 +230,7 @@ def test_attributes_that_a_track_has_not_are_said_in_words() -> None:
         "track_id": ["a", "b"], "genre": "rock", "drums": ["none", "brushes"], "bass": ["synth bass", None],
     })  # fmt: skip
     assert says(truth, ["a", "b", "c"]) == {
-        "a": "rock · bass synth bass · no drums", "b": "rock · drums brushes", "c": "truth not known",
+        "a": "rock · synth bass · no drums", "b": "rock · drums: brushes", "c": "truth not known",
     }  # fmt: skip
     marks = _Marks(truth, {"a", "b"})
     said = {

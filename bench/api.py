@@ -51,7 +51,16 @@ class RunResult:
         return pd.DataFrame(rows)
 
     def per_query(self, key: str) -> pd.DataFrame:
-        """Values per query of one cell, by its key."""
+        """Values per query of one cell, by its key.
+
+        Raises:
+            UserError: the run has no such cell, or its file is missing or damaged.
+        """
+        known = [cell["key"] for cell in self.summary["cells"]]
+        if key not in known:
+            raise UserError(
+                f"{self.folder}: has no cell {key!r}; its keys are in .summary['cells'], such as {known[:1]}"
+            )
         return self._run.per_query(key)
 
     def report(self) -> Path:

@@ -54,6 +54,8 @@ def test_a_table_has_a_row_a_cell_and_metric(result):
 def test_values_per_query(result):
     cell = result.summary["cells"][0]
     assert len(result.per_query(cell["key"])) == cell["n_queries"]
+    with pytest.raises(UserError, match="has no cell 'zzz'"):
+        result.per_query("zzz")
 
 
 def test_a_result_shows_itself(result):

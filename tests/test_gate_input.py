@@ -197,7 +197,7 @@ def test_targets_are_checked_before_the_work(tmp_path: Path) -> None:
         check_targets({"--markdown": file}, {"--baseline": file})
 
 
-@pytest.mark.parametrize("place", ["file/x.json", "/proc/none/x.json", "null\0byte"])
+@pytest.mark.parametrize("place", ["file/x.json", "/proc/none/x.json", "/proc/x.json", "null\0byte"])
 def test_a_file_that_cannot_be_is_the_users_to_name(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
     said = r"cannot be written \(.*\); name a file in a folder that you may write|file: is a file, .* move it away"

@@ -104,7 +104,7 @@ class _Candidate(NamedTuple):
         # When the numbers were made; a run from the cache has the time of its last start, which says nothing.
         made = _at(self.provenance, "cells", self.cell["key"], "when") or self.provenance.get("started")
         full, n, seed = self.run.preset == "full", self.cell["n_queries"], int(self.cell["seed"])
-        return (full, n, known, -seed, str(made or ""))
+        return (full, n, known, -seed, made if isinstance(made, str) else "")
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -249,6 +249,7 @@ def _beside(run: Run, name: str, repair: str) -> dict[str, Any]:
     file = run.folder / name
     if not file.is_file():
         return {}
+    run.check(name)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.report._untrusted import one_line
+
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
@@ -112,7 +114,7 @@ def html_page(
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n{policy}'
-        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f"<title>{escape(one_line(title))}</title>\n<style>{style}</style>\n</head>\n<body>\n"
         f"<main>\n{body}</main>\n{script}</body>\n</html>\n"
     )
 

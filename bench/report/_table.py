@@ -80,9 +80,9 @@ class Table:
         for row in self.rows:
             record: dict[str, Any] = {}
             for index, (column, entry) in enumerate(zip(self.columns, row, strict=True)):
-                head = spreadsheet_cell(column)
+                head = spreadsheet_cell(one_line(column))
                 if self._is_text(index):
-                    record[head] = spreadsheet_cell(entry.text)
+                    record[head] = spreadsheet_cell(one_line(entry.text))
                 else:
                     value = entry.value or Value(None)
                     record |= {head: value.value, f"{head} lo": value.lo, f"{head} hi": value.hi}

@@ -52,6 +52,14 @@ class Run:
         self.was_read: dict[str, set[str]] = {}
         """Columns that were read from the per-query file of each cell: what a copy of the run needs to keep."""
 
+    def check(self, name: str) -> None:
+        """Hold a file of the folder against its checksum; nothing where it has none.
+
+        Raises:
+            UserError: it differs.
+        """
+        self._sums.check(name)
+
     @property
     def suite(self) -> str:
         return str(self.summary["suite"])

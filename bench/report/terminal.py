@@ -10,6 +10,7 @@ from bench.report import _page_editing, tables
 from bench.report._groups import Group, groups, metric_like
 from bench.report._table import Table, mark
 from bench.report._tables_negation import by_truth, paper_table6
+from bench.report._untrusted import one_line
 from bench.report.load import Run
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def print_report(run_dir: str | Path, console: Console | None = None) -> None:
 
     run = Run(run_dir)
     out = console or Console()
-    out.print(Text(str(run.summary.get("title") or run.suite), style="bold"), width=_width(out))
+    out.print(Text(one_line(str(run.summary.get("title") or run.suite)), style="bold"), width=_width(out))
     if run.is_negation:
         for group in groups(run):
             _print_negation(out, group)

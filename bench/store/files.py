@@ -53,6 +53,7 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
         EnvironmentFailure: the disk is full or fails. What stood there before still does.
         UserError: a file stands where a folder belongs, or a folder where the file belongs, or no folder can be made.
     """
+    refused = False
     for turn in range(_TRIES):
         try:
             return _write_once(path, content)
@@ -61,16 +62,20 @@ def write_atomic(path: Path, *content: bytes | str) -> None:
             if said:
                 raise UserError(f"{said}; move it away and run the same command again") from error
             # `bench cache clear` took the folder or the temporary file away meanwhile.
+            refused = isinstance(error, _NotCreatedError) and path.parent.is_dir()
             time.sleep(0.001 * turn**2)
         except OSError as error:
             if error.errno in _REASONS:
                 raise EnvironmentFailure(f"{path}: {_REASONS[error.errno]} and run the same command again") from error
             raise
-    if not path.parent.is_dir():
-        raise UserError(
-            f"{path}: cannot be written (its folder cannot be made); name a file in a folder that you may write"
-        )
+    if refused or not path.parent.is_dir():
+        why = "no file can be made there" if refused else "its folder cannot be made"
+        raise UserError(f"{path}: cannot be written ({why}); name a file in a folder that you may write")
     raise EnvironmentFailure(f"{path}: its folder vanishes whenever it is made; find out what removes it")
+
+
+class _NotCreatedError(FileNotFoundError):
+    """No file can be made in a folder: it is no longer there, or it is one like /proc."""
 
 
 def _write_once(path: Path, content: tuple[bytes | str, ...]) -> None:
@@ -78,7 +83,10 @@ def _write_once(path: Path, content: tuple[bytes | str, ...]) -> None:
     try:
         above = _make_folder(path.parent)
         reached("create")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
+        except FileNotFoundError as error:
+            raise _NotCreatedError(error.errno, error.strerror, str(path)) from error
         with os.fdopen(handle, "wb", buffering=0) as file:
             for piece in content:
                 _write(file.fileno(), piece.encode() if isinstance(piece, str) else piece)

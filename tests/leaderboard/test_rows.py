@@ -16,6 +16,7 @@ from bench.errors import UserError
 from bench.leaderboard.rows import PARADIGMS, Collected, collect
 from bench.report._untrusted import clean
 from bench.report.load import Run, find_runs
+from bench.store import sha256_of
 
 MakeCell = Callable[..., dict[str, Any]]
 MakeRun = Callable[..., Path]
@@ -129,6 +130,26 @@ def test_a_run_that_was_only_read_from_the_cache_again_is_no_later_one(
         (folder / "provenance.json").write_text(json.dumps({**provenance, "cells": {key: {"when": when}}}))
     (row,) = _collected(tmp_path).rows
     assert row.run.folder == newer
+
+
+def test_an_edited_provenance_is_refused(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun) -> None:
+    folder = make_run(tmp_path, [make_cell("clap", 0.2)])
+    (folder / "SHA256SUMS").write_text(f"{sha256_of(folder / 'provenance.json')}  provenance.json\n")
+    assert len(_collected(tmp_path).rows) == 1
+    (folder / "provenance.json").write_text('{"started": "2099-01-01T00:00:00Z"}')
+    with pytest.raises(UserError, match="is damaged or was edited"):
+        _collected(tmp_path)
+
+
+@pytest.mark.parametrize("cells", [[1, 2], {"k": "x"}, 5, None])
+def test_a_provenance_that_says_nothing_stops_no_board(
+    tmp_path: Path, make_cell: MakeCell, make_run: MakeRun, cells: Any
+) -> None:
+    folder = make_run(tmp_path, [make_cell("clap", 0.2)])
+    (key,) = (cell["key"] for cell in Run(folder).summary["cells"])
+    for said in (cells, {key: {"when": 5}}, {key: {"when": ["x"]}}):
+        (folder / "provenance.json").write_text(json.dumps({"cells": said, "started": 7}))
+        assert len(_collected(tmp_path).rows) == 1
 
 
 def test_more_queries_count_before_a_later_run(tmp_path: Path, make_cell: MakeCell, make_run: MakeRun) -> None:

@@ -62,10 +62,11 @@ def test_notes_and_titles_end_no_comment_of_latex() -> None:
 
 
 def test_no_text_of_a_table_is_a_formula() -> None:
-    rows = ((text("=1+1"), number(Value(-0.5, -1.0, 0.0), "cosine"), text("@x")), (text("-2"), text("n/a"), text("ok")))
+    first = (text("=1+1"), number(Value(-0.5, -1.0, 0.0), "cosine"), text("@x"))
+    rows = (first, (text("-2"), text("n/a"), text("o\u202ek")))
     head, *lines = list(csv.reader(io.StringIO(Table("t", "t", ("", "+b", "c"), rows).csv())))
     assert head == ["", "'+b", "'+b lo", "'+b hi", "c"]
-    assert lines == [["'=1+1", "-0.5", "-1.0", "0.0", "'@x"], ["'-2", "", "", "", "ok"]]
+    assert lines == [["'=1+1", "-0.5", "-1.0", "0.0", "'@x"], ["'-2", "", "", "", "o\ufffdk"]]
 
 
 def test_what_the_helpers_do() -> None:
@@ -83,7 +84,7 @@ def test_what_the_helpers_do() -> None:
 
 def _hostile(summary: dict[str, Any]) -> None:
     """Names of everything that a summary names."""
-    summary["title"] = f"{NAMES[2]} {IMAGE} {LINK}"
+    summary["title"] = f"{NAMES[2]} {IMAGE} {LINK} a\u202eb"
     retrievers = list(dict.fromkeys(cell["retriever"] for cell in summary["cells"]))
     other = dict(zip(retrievers, NAMES, strict=False))
     for cell in summary["cells"]:
